@@ -1,0 +1,176 @@
+//! Every bound on what one peer can make the server hold or do.
+//!
+//! A reviewer who wants to know what `n` connections can cost reads this file only.
+
+use core::time::Duration;
+
+/// Longest message we assemble. The field allows 16 MiB [RTMP §5.3.1.2.5]; a keyframe of a
+/// 60 Mbit/s encoder is under 2 MiB.
+pub const MAX_MESSAGE_LENGTH: usize = 4 * 1024 * 1024;
+
+/// Longest message of a peer that may not publish or play yet. A `connect` with every Enhanced RTMP
+/// property is under 2 kB.
+pub const MAX_MESSAGE_LENGTH_EARLY: usize = 16 * 1024;
+
+/// Chunk streams remembered per connection. Encoders use four or five; 65 598 are expressible.
+pub const MAX_CHUNK_STREAMS: usize = 64;
+
+/// Bytes of unfinished messages per connection, all chunk streams together: one longest message,
+/// and as much again for what interleaves with it.
+pub const MAX_PARTIAL_BYTES: usize = 2 * MAX_MESSAGE_LENGTH;
+
+/// Smallest chunk size a peer may announce. The specification allows 1 and says that it should be
+/// at least 128 [RTMP §5.4.1]; below that, headers cost us more than the payload costs the peer.
+pub const MIN_CHUNK_SIZE: usize = 128;
+
+/// Largest chunk that any peer can use: a longer one ends with the message.
+pub const MAX_CHUNK_SIZE: usize = MAX_MESSAGE_LENGTH;
+
+/// Chunk size that we announce and cut to. SRS's value; ffmpeg takes it over for what it sends.
+pub const OUR_CHUNK_SIZE: usize = 60_000;
+
+/// Bytes asked of a publisher's or an origin's socket at a time.
+pub const READ_BYTES: usize = 32 * 1024;
+
+/// Bytes asked of a player's socket at a time: it only sends pings and acknowledgements, and a
+/// thread's memory grows with it.
+pub const PLAYER_READ_BYTES: usize = 512;
+
+/// Window after which we ask for, and send, acknowledgements [RTMP §5.4.3]. SRS's value.
+pub const ACK_WINDOW: u32 = 2_500_000;
+
+/// Smallest acknowledgement window we honour; a peer that asks for less would make us answer every
+/// read.
+pub const MIN_ACK_WINDOW: u32 = 32 * 1024;
+
+/// `createStream` calls answered per connection. Clients use one.
+pub const MAX_CREATE_STREAMS: u32 = 8;
+
+/// Ping requests answered per connection and second.
+pub const MAX_PINGS_PER_SECOND: u32 = 10;
+
+/// Nested AMF0 objects and arrays we follow before we refuse the message.
+pub const MAX_AMF0_DEPTH: usize = 16;
+
+/// AMF0 values in one message: a million one-byte values would cost 30 times their bytes.
+pub const MAX_AMF0_VALUES: usize = 1024;
+
+/// Length of an application or stream name.
+pub const MAX_NAME_LENGTH: usize = 128;
+
+/// Length of a query string (`?token=…`) that we keep and forward.
+pub const MAX_QUERY_LENGTH: usize = 2048;
+
+/// Messages split out of one aggregate message [RTMP §7.1.6].
+pub const MAX_AGGREGATE_MESSAGES: usize = 1024;
+
+/// Modifiers followed in one Enhanced RTMP tag.
+pub const MAX_MOD_EX: usize = 8;
+
+/// Sequence headers kept per stream and kind: tracks of a multitrack stream.
+pub const MAX_TRACKS: usize = 16;
+
+/// `onMetaData` we keep. Encoders send under 1 kB.
+pub const MAX_METADATA_BYTES: usize = 64 * 1024;
+
+/// Frames waiting for one player before we drop; about three seconds of audio and video.
+pub const PLAYER_QUEUE_FRAMES: usize = 256;
+
+/// Payload bytes waiting for one player before we drop.
+pub const PLAYER_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Payload bytes kept of the current group of pictures, per stream.
+pub const GROUP_BYTES: usize = 16 * 1024 * 1024;
+
+/// Slices of one `sendmsg`; the kernel's `UIO_MAXIOV`.
+pub const MAX_SLICES: usize = 1024;
+
+/// Players that wait for their stream's sender to take them over.
+pub const JOIN_QUEUE: usize = 64;
+
+/// `SO_SNDBUF` of every connection (the kernel doubles it): what one player can make the kernel
+/// hold, and how stale a slow one gets.
+pub const SOCKET_SEND_BYTES: usize = 128 * 1024;
+
+/// Stack of a connection thread. Nothing on it recurses deeper than [`MAX_AMF0_DEPTH`].
+pub const THREAD_STACK_BYTES: usize = 256 * 1024;
+
+/// From accept to a finished handshake.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// From the handshake to a `publish` or `play`.
+pub const COMMAND_DEADLINE: Duration = Duration::from_secs(15);
+
+/// For a player to take its opening (metadata, headers, group of pictures).
+pub const OPENING_DEADLINE: Duration = Duration::from_secs(10);
+
+/// For a peer to take one batch of replies.
+pub const REPLY_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A player that takes not one byte for so long is reset.
+pub const PLAYER_STALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// For a control message to find a place in its player's queue.
+pub const CONTROL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long we read what a peer still sends after we said our last word, so that the kernel does
+/// not turn the close into a reset.
+pub const LINGER_DEADLINE: Duration = Duration::from_secs(1);
+
+/// For everything to end at a stop: the last frames are flushed, then sockets are shut.
+pub const STOP_DEADLINE: Duration = Duration::from_millis(2000);
+
+/// How long a listener waits in `accept` before it looks whether it should stop.
+pub const ACCEPT_POLL: Duration = Duration::from_millis(250);
+
+/// Least wait of a sender that retries players whose socket was full.
+pub const RETRY_ROUND: Duration = Duration::from_millis(10);
+
+/// Longest merge time of `mw_latency = "auto"`; SRS's fixed one.
+pub const MAX_MERGE_TIME: Duration = Duration::from_millis(350);
+
+/// Players for which `mw_latency = "auto"` adds one millisecond of merge time.
+pub const PLAYERS_PER_MERGE_MILLISECOND: usize = 10;
+
+/// Streams that an edge pulls or tries to pull at a time.
+pub const MAX_PULLS: usize = 1000;
+
+/// Of these, the ones that have not delivered media yet: what plays of missing names can cost.
+pub const MAX_UNPROVEN_PULLS: usize = 128;
+
+/// Names whose absence an edge remembers.
+pub const MAX_ABSENT_NAMES: usize = 1024;
+
+/// How long the absence of a name delays the next pull of it.
+pub const ABSENT_TIME: Duration = Duration::from_secs(1);
+
+/// A pull goes on for so long after its last player left.
+pub const PULL_LINGER: Duration = Duration::from_secs(10);
+
+/// For a name server's answer.
+pub const RESOLVE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// For a TCP connection to one address of an origin.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+
+/// For the handshake with an origin.
+pub const ORIGIN_HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// For an origin's answer to `connect` … `publish`, or to `connect` … `play`.
+pub const ORIGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(8);
+
+/// An origin that sends nothing for so long is left for the next one.
+pub const ORIGIN_STALL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Shortest and longest wait between attempts to reach an origin.
+pub const BACKOFF_MIN: Duration = Duration::from_millis(500);
+/// See [`BACKOFF_MIN`].
+pub const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// Longest wait while players that have already seen media hang on it.
+pub const BACKOFF_MAX_WATCHED: Duration = Duration::from_secs(1);
+
+/// A publisher on an edge is let go when no origin takes its stream for so long.
+pub const FORWARD_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Edges a stream may pass on its way from the origin. A loop ends here.
+pub const MAX_EDGE_HOPS: u32 = 8;

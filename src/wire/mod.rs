@@ -1,0 +1,3 @@
+//! Bytes ↔ values. Stateless, and no I/O.
+
+pub mod reader;
