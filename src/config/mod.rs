@@ -1,0 +1,104 @@
+//! The configuration file: TOML with SRS's directive names → a validated [`Config`].
+
+use core::time::Duration;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Everything the file says, checked, with defaults filled in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// RTMP addresses. Never empty.
+    pub listen: Vec<ListenAddress>,
+    /// Connections served at a time; more are closed at once.
+    pub max_connections: usize,
+    /// The pid file, locked while the process lives.
+    pub pid: Option<PathBuf>,
+    /// Where and how much to log.
+    pub log: Log,
+    /// Origin or edge.
+    pub cluster: Cluster,
+    /// What players get.
+    pub play: Play,
+    /// What publishers may do, and when they are let go.
+    pub publish: Publish,
+}
+
+/// A port, with the address it is bound to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ListenAddress {
+    /// `None`: every address of the machine, IPv6 and IPv4 from one socket.
+    pub ip: Option<IpAddr>,
+    /// 0: the system chooses.
+    pub port: u16,
+}
+
+/// `srs_log_tank`, `srs_log_file`, `srs_log_level`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Log {
+    /// `None`: the console (standard error).
+    pub file: Option<PathBuf>,
+    /// Least severe level that is written.
+    pub level: log::LevelFilter,
+}
+
+/// `[cluster]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Cluster {
+    /// An origin: streams are published here.
+    Local,
+    /// An edge of these origins. Never empty.
+    Remote(Vec<OriginAddress>),
+}
+
+/// `host:port` of an origin.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct OriginAddress {
+    /// Name, IPv4 address, or IPv6 address without brackets; resolved at every attempt.
+    pub host: String,
+    /// 1935 if the file does not say.
+    pub port: u16,
+}
+
+/// `[play]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Play {
+    /// Whether a player starts with the current group of pictures.
+    pub gop_cache: bool,
+    /// Frames kept of it; a longer group is not cached.
+    pub gop_cache_max_frames: usize,
+    /// Merge time of the senders.
+    pub mw_latency: MergeTime,
+    /// How long a player waits for a stream that is not there.
+    pub play_wait: Duration,
+}
+
+/// `mw_latency`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MergeTime {
+    /// By the number of players of the process.
+    Auto,
+    /// Always this.
+    Fixed(Duration),
+}
+
+/// `[publish]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Publish {
+    /// How long players are kept after their publisher left.
+    pub publisher_wait: Duration,
+    /// From `publish` to the first audio or video message.
+    pub firstpkt_timeout: Duration,
+    /// Between any two messages after that.
+    pub normal_timeout: Duration,
+    /// What happens to the second publisher of a live name.
+    pub republish: Republish,
+}
+
+/// `republish`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Republish {
+    /// It is refused.
+    Busy,
+    /// It replaces the first.
+    Takeover,
+}

@@ -1,0 +1,1 @@
+//! Fan-out. Locks and queues; no sockets, no files.

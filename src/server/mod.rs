@@ -1,0 +1,1 @@
+//! Threads, sockets and files: the only layer that blocks.

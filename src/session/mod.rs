@@ -1,0 +1,1 @@
+//! What bytes mean: state machines that own no socket, clock or thread.
