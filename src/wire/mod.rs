@@ -1,3 +1,5 @@
 //! Bytes ↔ values. Stateless, and no I/O.
 
+pub mod aggregate;
+pub mod flv;
 pub mod reader;
