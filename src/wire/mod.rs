@@ -1,5 +1,6 @@
 //! Bytes ↔ values. Stateless, and no I/O.
 
 pub mod aggregate;
+pub mod amf0;
 pub mod flv;
 pub mod reader;
