@@ -3,4 +3,5 @@
 pub mod aggregate;
 pub mod amf0;
 pub mod flv;
+pub mod name;
 pub mod reader;
