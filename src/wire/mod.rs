@@ -3,5 +3,6 @@
 pub mod aggregate;
 pub mod amf0;
 pub mod flv;
+pub mod handshake;
 pub mod name;
 pub mod reader;
