@@ -46,9 +46,6 @@ pub const MIN_ACK_WINDOW: u32 = 32 * 1024;
 /// `createStream` calls answered per connection. Clients use one.
 pub const MAX_CREATE_STREAMS: u32 = 8;
 
-/// Ping requests answered per connection and second.
-pub const MAX_PINGS_PER_SECOND: u32 = 10;
-
 /// Nested AMF0 objects and arrays we follow before we refuse the message.
 pub const MAX_AMF0_DEPTH: usize = 16;
 
@@ -119,6 +116,16 @@ pub const LINGER_DEADLINE: Duration = Duration::from_secs(1);
 
 /// For everything to end at a stop: the last frames are flushed, then sockets are shut.
 pub const STOP_DEADLINE: Duration = Duration::from_millis(2000);
+
+/// A silent peer is probed after this; together with the next two it is found dead after a minute.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// Between two probes.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Unanswered probes that end a connection.
+pub const KEEPALIVE_PROBES: u32 = 3;
+
+/// Replies that wait for a publisher who does not read (OBS does not); more are dropped.
+pub const OUTBOX_BYTES: usize = 4096;
 
 /// How long a listener waits in `accept` before it looks whether it should stop.
 pub const ACCEPT_POLL: Duration = Duration::from_millis(250);

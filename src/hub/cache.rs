@@ -67,19 +67,15 @@ impl Cache {
 
     fn remember_header(&mut self, frame: &Arc<Frame>) {
         let same = |known: &&mut Arc<Frame>| known.kind == frame.kind && known.slot == frame.slot;
-        match self.headers.iter_mut().find(same) {
-            Some(known) => {
-                let changed = known.payload != frame.payload;
-                *known = Arc::clone(frame);
-                if changed && frame.kind == Kind::VideoHeader {
-                    // The group was coded with the old one.
-                    self.drop_group();
-                }
+        if let Some(known) = self.headers.iter_mut().find(same) {
+            let changed = known.payload != frame.payload;
+            *known = Arc::clone(frame);
+            if changed && frame.kind == Kind::VideoHeader {
+                // The group was coded with the old one.
+                self.drop_group();
             }
-            None if self.headers.len() < limits::MAX_TRACKS => {
-                self.headers.push(Arc::clone(frame));
-            }
-            None => {}
+        } else if self.headers.len() < limits::MAX_TRACKS {
+            self.headers.push(Arc::clone(frame));
         }
     }
 

@@ -73,9 +73,10 @@ impl Frame {
 
     /// What it counts against a queue: its body, or a reply's chunks.
     pub fn length(&self) -> usize {
-        match self.kind {
-            Kind::Control => self.chunked.get().map_or(0, Bytes::len),
-            _ => self.payload.len(),
+        if self.kind == Kind::Control {
+            self.chunked.get().map_or(0, Bytes::len)
+        } else {
+            self.payload.len()
         }
     }
 }

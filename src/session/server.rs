@@ -346,7 +346,7 @@ fn connected(command: &Command) -> Value {
     if asked("fourCcList") || asked("videoFourCcInfoMap") || asked("capsEx") {
         /// `CanForward`.
         const CAN_FORWARD: f64 = 4.0;
-        /// Multitrack, ModEx, and nanosecond offsets: all pass untouched.
+        /// Multitrack, `ModEx`, and nanosecond offsets: all pass untouched.
         const CAPABILITIES: f64 = 14.0;
         let any = command::object(&[("*", Value::Number(CAN_FORWARD))]);
         let list = Value::StrictArray(vec![command::string("*")]);
