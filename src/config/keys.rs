@@ -5,23 +5,25 @@ pub(super) fn block(path: &str) -> &str {
     path.split_once('.').map_or("", |(block, _)| block)
 }
 
+fn name(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(_, name)| name)
+}
+
 /// The known key or block that is nearest to `path`, if one is near enough to be meant.
 pub(super) fn nearest(path: &str, known: &[&'static str]) -> Option<&'static str> {
     let blocks = known.iter().map(|key| block(key));
     let candidates = known.iter().copied().chain(blocks);
     candidates
-        .filter(|candidate| !candidate.is_empty())
         .map(|candidate| (distance_of_paths(path, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
+        .filter(|(distance, candidate)| *distance <= name(candidate).len().div_ceil(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
 /// A key in the wrong block is as good as a key with one wrong letter.
 fn distance_of_paths(one: &str, other: &str) -> usize {
-    let name = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-    let elsewhere = distance(&name(one), &name(other)).saturating_add(1);
-    distance(one, other).min(elsewhere)
+    let elsewhere = usize::from(block(one) != block(other));
+    distance(name(one), name(other)).saturating_add(elsewhere)
 }
 
 /// Characters to insert, remove or replace to turn `one` into `other` (Levenshtein).
@@ -48,6 +50,13 @@ fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use super::*;
 
+    const KNOWN: &[&str] = &[
+        "listen",
+        "max_connections",
+        "cluster.origin",
+        "play.gop_cache",
+    ];
+
     #[test]
     fn distances_are_levenshteins() {
         let cases = [
@@ -66,12 +75,6 @@ mod tests {
 
     #[test]
     fn the_nearest_key_is_found_also_in_another_block() {
-        let known = [
-            "listen",
-            "max_connections",
-            "cluster.origin",
-            "play.gop_cache",
-        ];
         let cases = [
             ("lisen", Some("listen")),
             ("cluster.orgin", Some("cluster.origin")),
@@ -81,7 +84,7 @@ mod tests {
             ("colour", None),
         ];
         for (path, expected) in cases {
-            assert_eq!(nearest(path, &known), expected, "{path}");
+            assert_eq!(nearest(path, KNOWN), expected, "{path}");
         }
     }
 }

@@ -64,18 +64,16 @@ pub(super) fn origin_address(value: &DeValue<'_>) -> Option<OriginAddress> {
         Some((host, port)) => (host, port.parse().ok().filter(|&port| port > 0)?),
         None => (text, RTMP_PORT),
     };
+    let is_name = (1..=253).contains(&host.len())
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
     let host = match ip(host) {
         Some(ip) => ip.to_string(),
-        None => host.to_owned(),
+        None if is_name => host.to_owned(),
+        None => return None,
     };
-    let is_name = |host: &str| {
-        (1..=253).contains(&host.len())
-            && host
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
-    };
-    let is_host = is_name(&host) || host.parse::<Ipv6Addr>().is_ok();
-    is_host.then_some(OriginAddress { host, port })
+    Some(OriginAddress { host, port })
 }
 
 /// The level of SRS's name for it: its `trace` is what others call info, its `info` is more.
@@ -107,5 +105,104 @@ fn ip(host: &str) -> Option<IpAddr> {
     {
         Some(ip) => ip.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
         None => host.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn toml(text: &str) -> DeValue<'_> {
+        DeValue::parse(text).unwrap().into_inner()
+    }
+
+    #[test]
+    fn addresses_to_listen_on() {
+        let cases = [
+            ("1935", Some((None, 1935))),
+            ("0", Some((None, 0))),
+            ("0x78f", Some((None, 1935))),
+            ("'1935'", Some((None, 1935))),
+            ("'192.168.1.170:1935'", Some((Some("192.168.1.170"), 1935))),
+            ("'[::1]:1935'", Some((Some("::1"), 1935))),
+            ("65536", None),
+            ("1935.0", None),
+            ("''", None),
+            ("'192.168.1.170'", None),
+            ("'192.168.1.170:'", None),
+            ("'host:1935'", None),
+            ("'[127.0.0.1]:1935'", None),
+            ("'[::1]'", None),
+            ("true", None),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.map(|(ip, port)| ListenAddress {
+                ip: ip.map(|ip: &str| ip.parse().unwrap()),
+                port,
+            });
+            assert_eq!(listen_address(&toml(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_origins() {
+        let cases = [
+            ("'127.0.0.1:19350'", Some(("127.0.0.1", 19350))),
+            ("'origin.example'", Some(("origin.example", 1935))),
+            ("'my_origin-1:1'", Some(("my_origin-1", 1))),
+            ("'[2001:db8::1]:19350'", Some(("2001:db8::1", 19350))),
+            ("'[2001:db8::1]'", Some(("2001:db8::1", 1935))),
+            ("'2001:db8::1'", None),
+            ("'a:65536'", None),
+            ("'a:0'", None),
+            ("':1935'", None),
+            ("''", None),
+            ("'a b'", None),
+            ("'a/b'", None),
+            ("1935", None),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.map(|(host, port)| OriginAddress {
+                host: host.to_owned(),
+                port,
+            });
+            assert_eq!(origin_address(&toml(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_bounds_and_seconds_fractions() {
+        let cases = [
+            ("5", Some(5000)),
+            ("0.25", Some(250)),
+            ("0", Some(0)),
+            ("60", Some(60_000)),
+            ("60.001", None),
+            ("-1", None),
+            ("-0.1", None),
+            ("inf", None),
+            ("nan", None),
+            ("1e300", None),
+            ("99999999999999999999", None),
+            ("'5'", None),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.map(Duration::from_millis);
+            assert_eq!(seconds(&toml(text), 0..=60), expected, "{text}");
+        }
+        assert_eq!(
+            milliseconds(&toml("1_000"), 1..=1000),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(milliseconds(&toml("0.5"), 0..=1000), None);
+    }
+
+    #[test]
+    fn levels_mean_what_they_mean_in_srs() {
+        let names = ["off", "error", "warn", "trace", "info", "verbose"];
+        for (name, expected) in names.into_iter().zip(LevelFilter::iter()) {
+            assert_eq!(level(&toml(&format!("'{name}'"))), Some(expected), "{name}");
+        }
+        assert_eq!(level(&toml("'loud'")), None);
     }
 }
