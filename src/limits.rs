@@ -120,6 +120,9 @@ pub const LINGER_DEADLINE: Duration = Duration::from_secs(1);
 /// For everything to end at a stop: the last frames are flushed, then sockets are shut.
 pub const STOP_DEADLINE: Duration = Duration::from_millis(2000);
 
+/// Connections that wait to be accepted; the kernel's `net.core.somaxconn` caps it.
+pub const LISTEN_BACKLOG: i32 = 1024;
+
 /// How long a listener waits in `accept` before it looks whether it should stop.
 pub const ACCEPT_POLL: Duration = Duration::from_millis(250);
 

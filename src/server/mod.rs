@@ -1,1 +1,8 @@
 //! Threads, sockets and files: the only layer that blocks.
+
+pub mod capacity;
+pub mod log;
+pub mod pid;
+pub mod port;
+mod proc_net;
+pub mod signals;
