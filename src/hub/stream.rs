@@ -61,6 +61,17 @@ struct SenderPort<W> {
     bell: Arc<dyn Bell>,
 }
 
+/// What video a player's queue may begin with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// The current group of pictures if it is cached, otherwise the next keyframe.
+    Group,
+    /// The next keyframe.
+    NextKeyframe,
+    /// Whatever comes.
+    Anything,
+}
+
 /// A place in the fan-out.
 #[derive(Debug)]
 pub struct Joined {
@@ -113,10 +124,22 @@ impl<W> Stream<W> {
         let mut state = self.lock();
         state.unpublish();
         state.clock.restart();
-        state.live = true;
         state.left = None;
-        self.changed.notify_all();
         state.epoch
+    }
+
+    /// Lets players join, if it is still the turn of `epoch`.
+    pub(super) fn go_live(&self, epoch: u64) {
+        let mut state = self.lock();
+        state.live |= state.epoch == epoch;
+        self.changed.notify_all();
+    }
+
+    /// Whether some player's queue is more than half full.
+    pub fn is_crowded(&self) -> bool {
+        let state = self.lock();
+        let mut players = state.players.iter();
+        players.any(|(_, player)| player.is_crowded())
     }
 
     /// Ends the turn of `epoch`, unless another one has begun. Players stay, and are told nothing.
@@ -161,16 +184,15 @@ impl<W> Stream<W> {
     }
 
     /// Takes the opening and a place in the fan-out under one lock: no gap, no duplicate.
-    /// `with_group`: start from the current group of pictures, not from the next one.
-    pub fn join(&self, with_group: bool) -> Joined {
+    pub fn join(&self, start: Start) -> Joined {
         let mut state = self.lock();
-        let with_group = with_group && state.cache.in_group();
+        let with_group = start == Start::Group && state.cache.in_group();
         let opening = if with_group {
             state.cache.opening()
         } else {
             state.cache.head()
         };
-        let (sender, frames) = queue(!with_group);
+        let (sender, frames) = queue(!with_group && start != Start::Anything);
         let player = state.next_player;
         state.next_player = player.wrapping_add(1);
         if state.closed {

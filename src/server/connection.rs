@@ -4,9 +4,11 @@
 use core::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::MsgFlags;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::limits;
@@ -95,6 +97,16 @@ impl Connection {
     /// As the system says.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.socket.set_read_timeout(timeout)
+    }
+
+    /// Reads what has arrived, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`: nothing has. Others as the system says.
+    pub fn read_waiting(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let descriptor = self.socket.as_raw_fd();
+        Ok(nix::sys::socket::recv(descriptor, buffer, MsgFlags::MSG_DONTWAIT)?)
     }
 
     /// Fills `buffer`.
@@ -200,6 +212,11 @@ impl Connection {
     /// connection, and the peer lose what was sent last.
     pub fn linger(&self) {
         self.shut_output();
+        self.drain_input();
+    }
+
+    /// Reads until the peer has ended its output, at most [`limits::LINGER_DEADLINE`].
+    pub fn drain_input(&self) {
         let deadline = deadline(limits::LINGER_DEADLINE);
         let mut sink = [0; 4096];
         while matches!(self.read(&mut sink, deadline), Ok(1..)) {}

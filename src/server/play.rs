@@ -9,7 +9,7 @@ use crate::config::Access;
 use crate::hub::frame::Frame;
 use crate::hub::queue::{Gauge, Switch, count_in};
 use crate::hub::registry::Attached;
-use crate::hub::stream::Stream;
+use crate::hub::stream::{HandOver, Start, Stream};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::deadline;
@@ -43,7 +43,7 @@ pub fn serve(peer: &mut Peer, request: &StreamRequest) -> Result<&'static str, C
             opening.push(Arc::new(Frame::control(bytes)));
         }
     }
-    let joined = attached.stream.join();
+    let joined = attached.stream.join(Start::Group);
     let seat = Seat {
         stream: Arc::clone(&attached.stream),
         player: joined.player,
@@ -101,7 +101,10 @@ fn hand_over(
             .spawn(Role::Send, server.next_id(), move || sender.run())?;
         Ok(Sender::bell(&rung, thread.thread()))
     };
-    stream.hand_over(writer, start).map_err(ConnectionError::from)
+    stream.hand_over(writer, start).map_err(|error| match error {
+        HandOver::NotStarted(error) => ConnectionError::Io(error),
+        HandOver::NotTaken => ConnectionError::Io(std::io::ErrorKind::TimedOut.into()),
+    })
 }
 
 /// Reads what a player says: pings, acknowledgements, pauses, and the end.

@@ -1,6 +1,6 @@
 //! One RTMP connection: read → assemble → handle → act.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -49,6 +49,7 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
 }
 
 /// What the thread of a connection knows.
+#[derive(Debug)]
 pub struct Peer {
     /// The process.
     pub server: Arc<Server>,
@@ -62,6 +63,8 @@ pub struct Peer {
     /// Replies that are not written yet.
     outbox: BytesMut,
     publication: Option<Publication>,
+    /// Until when a peer that neither publishes nor plays must do so.
+    commands: Instant,
     /// For the log: what the connection was for.
     what: &'static str,
 }
@@ -84,6 +87,7 @@ impl Peer {
             input: BytesMut::new(),
             outbox: BytesMut::new(),
             publication: None,
+            commands: Instant::now(),
             what: "connection",
         }
     }
@@ -109,13 +113,17 @@ impl Peer {
     /// Reads until the peer is done; why.
     fn receive(&mut self) -> Result<&'static str, ConnectionError> {
         let mut buffer = vec![0; limits::READ_BYTES];
-        let commands = deadline(limits::COMMAND_DEADLINE);
+        self.commands = deadline(limits::COMMAND_DEADLINE);
         loop {
             let length = match &mut self.publication {
                 Some(publication) => publication.read(&self.connection, &mut buffer)?,
-                None => self.connection.read(&mut buffer, commands)?,
+                None => self.connection.read(&mut buffer, self.commands)?,
             };
             if length == 0 {
+                if let Some(lost) = self.publication.as_ref().and_then(Publication::lost) {
+                    self.refuse(lost.code, &lost.why)?;
+                    return Ok("lost its origin");
+                }
                 return Ok(self.end_of_input());
             }
             self.received(buffer.get(..length).unwrap_or_default());
@@ -139,7 +147,7 @@ impl Peer {
     pub fn received(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
         if let Some(message) = self.acknowledger.received(bytes.len()) {
-            self.outbox.extend_from_slice(&chunks(&message));
+            self.reply(&chunks(&message));
         }
     }
 
@@ -177,16 +185,17 @@ impl Peer {
                     let Some(publication) = &mut self.publication else {
                         continue;
                     };
-                    if let Err(lost) = publication.deliver(media) {
+                    if let Err(lost) = publication.deliver(&self.connection, media) {
                         self.refuse(lost.code, &lost.why)?;
-                        next = Next::End(lost.summary);
+                        next = Next::End("lost");
                     }
                 }
                 Action::Publish(request) => next = self.publish(&request)?,
                 Action::Play(request) => next = Next::Play(request),
                 Action::Unpublish => {
                     drop(self.publication.take());
-                    next = Next::End("unpublished");
+                    info!("{}: unpublishes", self.connection);
+                    self.commands = deadline(limits::COMMAND_DEADLINE);
                 }
                 Action::Filter(..) => {}
                 Action::Close(Ending::Refused) => {
@@ -247,7 +256,7 @@ impl Peer {
     }
 
     /// Queues a reply. A publisher that does not read its replies (OBS does not) loses them.
-    fn reply(&mut self, bytes: &[u8]) {
+    pub fn reply(&mut self, bytes: &[u8]) {
         let full = self.outbox.len() >= limits::OUTBOX_BYTES;
         if self.publication.is_none() || !full {
             self.outbox.extend_from_slice(bytes);
@@ -282,9 +291,4 @@ impl Peer {
 fn window(message: &RawMessage) -> Option<Control> {
     let about_window = message.type_id == type_id::WINDOW_ACKNOWLEDGEMENT_SIZE;
     about_window.then(|| Control::decode(message)).flatten()
-}
-
-/// A timed-out read, as the log should say it.
-pub fn timed_out(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::TimedOut
 }

@@ -64,6 +64,18 @@ impl Unsent {
         self.frames.push_back(frame);
     }
 
+    /// Sends everything.
+    ///
+    /// # Errors
+    ///
+    /// The peer did not take it until `deadline`, or is gone.
+    pub fn send_all(&mut self, connection: &Connection, deadline: Instant) -> io::Result<()> {
+        while !self.frames.is_empty() {
+            self.send(connection, Some(deadline))?;
+        }
+        Ok(())
+    }
+
     /// One `sendmsg` of everything, or as much as one takes: how many bytes went, and what the
     /// frames that are now complete counted.
     fn send(
@@ -105,10 +117,7 @@ impl Writer {
         mut opening: Unsent,
         players: &Arc<AtomicUsize>,
     ) -> io::Result<Self> {
-        let deadline = deadline(limits::OPENING_DEADLINE);
-        while !opening.frames.is_empty() {
-            opening.send(&connection, Some(deadline))?;
-        }
+        opening.send_all(&connection, deadline(limits::OPENING_DEADLINE))?;
         connection.set_playing();
         players.fetch_add(1, Ordering::Relaxed);
         Ok(Self {
