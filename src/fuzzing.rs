@@ -2,13 +2,56 @@
 
 use std::path::{Component, Path};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::limits;
+use crate::session::assembler::Assembler;
+use crate::session::error::ChunkError;
 use crate::wire::flv::{Tag, TagKind};
+use crate::wire::message::RawMessage;
 use crate::wire::name::{Name, StreamRequest};
 use crate::wire::reader::Reader;
 use crate::wire::{aggregate, amf0, flv};
+
+/// However the bytes are cut into reads, the messages and the error are the same; and no byte is
+/// handed out twice.
+pub fn chunk(data: &[u8]) {
+    for trusted in [false, true] {
+        let whole = assemble(data.chunks(data.len().max(1)), trusted);
+        for length in [1, 2, 3, 7, 127] {
+            assert_eq!(assemble(data.chunks(length), trusted), whole);
+        }
+        let payloads = whole.0.iter().map(|message| message.payload.len());
+        assert!(payloads.sum::<usize>() <= data.len(), "more out than in");
+    }
+}
+
+fn assemble<'a>(
+    reads: impl Iterator<Item = &'a [u8]>,
+    trusted: bool,
+) -> (Vec<RawMessage>, Result<(), ChunkError>) {
+    let mut assembler = Assembler::default();
+    if trusted {
+        assembler.trust();
+    }
+    let mut input = BytesMut::new();
+    let mut messages = Vec::new();
+    for read in reads {
+        input.extend_from_slice(read);
+        loop {
+            let before = input.len();
+            match assembler.next_message(&mut input) {
+                Ok(Some(message)) => {
+                    assert!(input.len() < before, "a message out of nothing");
+                    messages.push(message);
+                }
+                Ok(None) => break,
+                Err(error) => return (messages, Err(error)),
+            }
+        }
+    }
+    (messages, Ok(()))
+}
 
 /// What was decoded can be encoded and means the same again, and is not larger than what came.
 pub fn amf0(data: &[u8]) {

@@ -11,6 +11,7 @@ type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: &[Target] = &[
     ("amf0", fuzzing::amf0),
+    ("chunk", fuzzing::chunk),
     ("flv", fuzzing::flv),
     ("names", fuzzing::names),
 ];
