@@ -113,3 +113,22 @@ pub(crate) fn flv() -> PathBuf {
     }
     path
 }
+
+/// The tags of [`flv`], as messages.
+pub(crate) fn flv_tags() -> Vec<Message> {
+    let file = fs::read(flv()).unwrap();
+    let mut rest = &file[9 + 4..];
+    let mut tags = Vec::new();
+    while !rest.is_empty() {
+        let u24 = |at: usize| u32::from_be_bytes([0, rest[at], rest[at + 1], rest[at + 2]]);
+        let length = u24(1) as usize;
+        tags.push(Message {
+            type_id: rest[0],
+            timestamp: u24(4) | u32::from(rest[7]) << 24,
+            payload: rest[11..11 + length].to_vec(),
+            ..Message::default()
+        });
+        rest = &rest[11 + length + 4..];
+    }
+    tags
+}

@@ -11,13 +11,15 @@
     reason = "an overflow in a test fails the test"
 )]
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(crate) mod amf;
 pub(crate) mod chunk;
 pub(crate) mod connection;
 pub(crate) mod media;
 pub(crate) mod netns;
+pub(crate) mod origin;
 pub(crate) mod peer;
 pub(crate) mod port;
 pub(crate) mod server;
@@ -25,3 +27,12 @@ pub(crate) mod temp;
 
 /// For anything that must happen, on a machine that is busy with other tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits for what no message announces; fails the test if it does not come.
+pub(crate) fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !happened() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -40,11 +40,7 @@ pub(crate) fn publish(address: SocketAddr, app: &str, name: &str) -> Result<Publ
     if status.code != "NetStream.Publish.Start" {
         return Err(status);
     }
-    Ok(Publisher {
-        connection,
-        stream,
-        name: name.to_owned(),
-    })
+    Ok(Publisher::new(connection, stream, name))
 }
 
 /// A publisher of `live/name` that was told yes and has sent its headers.
@@ -55,6 +51,15 @@ pub(crate) fn publishing(address: SocketAddr, name: &str) -> Publisher {
 }
 
 impl Publisher {
+    /// A connection that was told that it may send.
+    pub(crate) fn new(connection: Connection, stream: u32, name: &str) -> Self {
+        Self {
+            connection,
+            stream,
+            name: name.to_owned(),
+        }
+    }
+
     /// Sends a message on the stream; `csid` is the customary one of the type.
     pub(crate) fn send(&mut self, type_id: u8, timestamp: u32, payload: &[u8]) {
         self.connection
@@ -128,37 +133,40 @@ pub(crate) struct Player {
 
 /// Asks to play, without waiting for an answer.
 pub(crate) fn play(address: SocketAddr, app: &str, name: &str) -> Player {
-    play_with(address, app, name, None)
-}
-
-/// Asks to play, with a receive buffer of so many bytes.
-pub(crate) fn play_with(
-    address: SocketAddr,
-    app: &str,
-    name: &str,
-    buffer: Option<usize>,
-) -> Player {
-    let begun = Instant::now();
-    let mut connection = Connection::open_with(address, buffer).unwrap();
-    let connected = begun.elapsed();
-    connection.connect(app).unwrap();
-    let create = connection.call(0, "createStream", &[Value::Null]);
-    let stream = connection.answer(create).unwrap()[1].number() as u32;
-    // As players do: no transaction id, so no answer but the status.
-    let arguments = [Value::Null, name.into(), Value::from(-2000.0)];
-    connection.command(stream, "play", 0.0, &arguments).unwrap();
-    Player {
-        connection,
-        stream,
-        begun,
-        connected,
-        first_media: None,
-        first_key: None,
-        told: Vec::new(),
-    }
+    let mut player = Player::open(address, app, None);
+    player.play(name);
+    player
 }
 
 impl Player {
+    /// Goes as far as a player can before it names the stream. `buffer`: size of the receive buffer.
+    pub(crate) fn open(address: SocketAddr, app: &str, buffer: Option<usize>) -> Self {
+        let begun = Instant::now();
+        let mut connection = Connection::open_with(address, buffer).unwrap();
+        let connected = begun.elapsed();
+        connection.connect(app).unwrap();
+        let create = connection.call(0, "createStream", &[Value::Null]);
+        let stream = connection.answer(create).unwrap()[1].number() as u32;
+        Self {
+            connection,
+            stream,
+            begun,
+            connected,
+            first_media: None,
+            first_key: None,
+            told: Vec::new(),
+        }
+    }
+
+    /// Asks to play. As players do it: no transaction id, so no answer but the status.
+    pub(crate) fn play(&mut self, name: &str) {
+        let arguments = [Value::Null, name.into(), Value::from(-2000.0)];
+        let asked = self
+            .connection
+            .command(self.stream, "play", 0.0, &arguments);
+        asked.unwrap();
+    }
+
     /// The next message of any type.
     pub(crate) fn receive(&mut self) -> Result<Message, End> {
         self.receive_within(DEADLINE)
