@@ -1,7 +1,7 @@
 //! A scripted origin: as good, as slow or as silent as a test wants it.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use super::amf::Value;
 use super::connection::Connection;
@@ -37,17 +37,36 @@ impl Origin {
         self.listener.local_addr().unwrap()
     }
 
-    /// Accepts a connection and shakes hands.
-    pub(crate) fn accept(&self) -> io::Result<Connection> {
-        Connection::accepted(self.listener.accept()?.0)
+    /// Accepts a connection, without a word.
+    pub(crate) fn accept_tcp(&self) -> io::Result<TcpStream> {
+        Ok(self.listener.accept()?.0)
     }
 
-    /// Accepts a connection and answers it up to its `publish` or `play`.
-    pub(crate) fn asked(&self) -> Asked {
-        let mut connection = self.accept().unwrap();
+    /// Accepts a connection and shakes hands.
+    pub(crate) fn accept(&self) -> io::Result<Connection> {
+        Connection::accepted(self.accept_tcp()?)
+    }
+
+    /// Accepts a connection and answers it up to its `publish` or `play`; `None` if it ends before.
+    pub(crate) fn asked(&self) -> Option<Asked> {
+        Asked::by(self.accept().ok()?)
+    }
+
+    /// The same, if a connection waits to be accepted.
+    pub(crate) fn poll(&self) -> Option<Asked> {
+        self.listener.set_nonblocking(true).unwrap();
+        let waiting = self.listener.accept();
+        self.listener.set_nonblocking(false).unwrap();
+        let (socket, _) = waiting.ok()?;
+        Asked::by(Connection::accepted(socket).ok()?)
+    }
+}
+
+impl Asked {
+    fn by(mut connection: Connection) -> Option<Self> {
         let mut object = Value::Null;
         loop {
-            let message = connection.receive().unwrap();
+            let message = connection.receive().ok()?;
             let Some((command, transaction, arguments)) = message.command() else {
                 continue;
             };
@@ -58,35 +77,42 @@ impl Origin {
                 }
                 "createStream" => Value::from(1.0),
                 "publish" | "play" => {
-                    return Asked {
+                    return Some(Self {
                         connection,
                         object,
                         command,
                         name: arguments[1].text().to_owned(),
-                    };
+                    });
                 }
                 _ => Value::Null,
             };
             let answer = [Value::Null, second];
             connection
                 .command(0, "_result", transaction, &answer)
-                .unwrap();
+                .ok()?;
         }
     }
-}
 
-impl Asked {
     /// Says yes. What comes back can send media, as a publisher can.
     pub(crate) fn grant(mut self) -> Publisher {
         let code = match self.command.as_str() {
             "publish" => "NetStream.Publish.Start",
             _ => "NetStream.Play.Start",
         };
-        let status = Value::object(&[("level", "status".into()), ("code", code.into())]);
+        self.answer("status", code);
+        Publisher::new(self.connection, 1, &self.name)
+    }
+
+    /// Says no.
+    pub(crate) fn refuse(&mut self, code: &str) {
+        self.answer("error", code);
+    }
+
+    fn answer(&mut self, level: &str, code: &str) {
+        let status = Value::object(&[("level", level.into()), ("code", code.into())]);
         let answer = [Value::Null, status];
         self.connection
             .command(1, "onStatus", 0.0, &answer)
             .unwrap();
-        Publisher::new(self.connection, 1, &self.name)
     }
 }
