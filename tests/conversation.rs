@@ -287,6 +287,44 @@ fn a_waiting_player_may_talk() {
     player.frames_until(4);
 }
 
+/// A publisher that waits for no answer, in one segment.
+#[test]
+fn a_publisher_may_run_ahead_of_the_answers() {
+    let server = Server::origin("");
+    let mut connection = Connection::open(server.address()).unwrap();
+    let name = Value::from("ahead");
+    let app = Value::object(&[("app", "live".into())]);
+    let publish = [Value::Null, name, "live".into()];
+    let calls: [(u32, &str, &[Value]); 3] = [
+        (0, "connect", &[app]),
+        (0, "createStream", &[Value::Null]),
+        (1, "publish", &publish),
+    ];
+    let mut bytes = Vec::new();
+    for (transaction, (stream, command, arguments)) in (1_u8..).zip(calls) {
+        let head = [command.into(), f64::from(transaction).into()];
+        let message = Message {
+            csid: 3,
+            type_id: 20,
+            stream,
+            payload: amf::encode(&[&head, arguments].concat()),
+            ..Message::default()
+        };
+        bytes.extend(cut(&message, Cut::plain(128)).concat());
+    }
+    let frame = Message {
+        csid: 6,
+        type_id: 9,
+        stream: 1,
+        payload: media::frame(Kind::Key, 1, 20_000),
+        ..Message::default()
+    };
+    bytes.extend(cut(&frame, Cut::plain(128)).concat());
+    connection.send_raw(&bytes).unwrap();
+    assert_eq!(connection.status().unwrap().code, "NetStream.Publish.Start");
+    play(server.address(), "live", "ahead").frames_until(1);
+}
+
 /// A second play, or the end of the first, ends the connection, and cleanly.
 #[test]
 fn a_connection_plays_once() {

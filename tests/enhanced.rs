@@ -128,7 +128,10 @@ fn the_opening_has_the_header_of_every_track() {
 fn connect_advertises_forwarding() {
     let server = Server::origin("");
     let mut connection = Connection::open(server.address()).unwrap();
-    let answer = connection.connect("live").unwrap();
+    let codecs = Value::StrictArray(vec!["av01".into(), "hvc1".into()]);
+    let answer = connection
+        .connect_with("live", &[("fourCcList", codecs)])
+        .unwrap();
     for map in ["videoFourCcInfoMap", "audioFourCcInfoMap"] {
         let found = answer.iter().find_map(|value| value.property(map));
         let any = found.and_then(|map| map.property("*")).map(Value::number);

@@ -45,11 +45,12 @@ fn a_second_publisher_may_take_over() {
     assert_eq!(number, 1);
     assert_forward(&before, &after);
     player.frames_until(4);
+    // What the first still sends reaches nobody.
+    first.send_frame(Kind::Key, 600, 12_000, 100);
     let (said, end) = first.connection.drain();
     assert_ne!(end, End::Silent, "the first is let go");
     let told = said.iter().any(|message| message.status().is_some());
     assert!(told, "the first is told why");
-    // What the first left in the pipe reaches nobody.
     second.send_group(5, 3);
     assert_eq!(player.frames_until(8), 5);
 }

@@ -189,13 +189,25 @@ impl Connection {
 
     /// The `connect` of an ordinary client.
     pub(crate) fn connect(&mut self, app: &str) -> Result<Vec<Value>, Status> {
+        self.connect_with(app, &[])
+    }
+
+    /// The same, with more properties.
+    pub(crate) fn connect_with(
+        &mut self,
+        app: &str,
+        more: &[(&str, Value)],
+    ) -> Result<Vec<Value>, Status> {
         let address = self.socket.peer_addr().unwrap();
-        let object = Value::object(&[
+        let url = format!("rtmp://{address}/{app}");
+        let mut properties = vec![
             ("app", app.into()),
             ("type", "nonprivate".into()),
             ("flashVer", "FMLE/3.0".into()),
-            ("tcUrl", format!("rtmp://{address}/{app}").as_str().into()),
-        ]);
+            ("tcUrl", url.as_str().into()),
+        ];
+        properties.extend_from_slice(more);
+        let object = Value::object(&properties);
         let call = self.call(0, "connect", &[object]);
         self.answer(call)
     }
