@@ -46,9 +46,6 @@ pub const MIN_ACK_WINDOW: u32 = 32 * 1024;
 /// `createStream` calls answered per connection. Clients use one.
 pub const MAX_CREATE_STREAMS: u32 = 8;
 
-/// Ping requests answered per connection and second.
-pub const MAX_PINGS_PER_SECOND: u32 = 10;
-
 /// Nested AMF0 objects and arrays we follow before we refuse the message.
 pub const MAX_AMF0_DEPTH: usize = 16;
 
@@ -120,6 +117,19 @@ pub const LINGER_DEADLINE: Duration = Duration::from_secs(1);
 /// For everything to end at a stop: the last frames are flushed, then sockets are shut.
 pub const STOP_DEADLINE: Duration = Duration::from_millis(2000);
 
+/// A silent peer is probed after this; together with the next two it is found dead after a minute.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// Between two probes.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Unanswered probes that end a connection.
+pub const KEEPALIVE_PROBES: u32 = 3;
+
+/// Replies that wait for a publisher who does not read (OBS does not); more are dropped.
+pub const OUTBOX_BYTES: usize = 4096;
+
+/// Connections that wait to be accepted; the kernel's `net.core.somaxconn` caps it.
+pub const LISTEN_BACKLOG: i32 = 1024;
+
 /// How long a listener waits in `accept` before it looks whether it should stop.
 pub const ACCEPT_POLL: Duration = Duration::from_millis(250);
 
@@ -161,6 +171,25 @@ pub const ORIGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 
 /// An origin that sends nothing for so long is left for the next one.
 pub const ORIGIN_STALL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// For all origins together to take a stream that is published to an edge. Encoders give up after
+/// about 10 s.
+pub const PUBLISH_PATIENCE: Duration = Duration::from_secs(8);
+
+/// A listener that closes takes what waits in its backlog, for at most so long.
+pub const BACKLOG_TIME: Duration = Duration::from_millis(50);
+
+/// An origin that failed is tried after the others for so long.
+pub const ORIGIN_DOWN_TIME: Duration = Duration::from_secs(10);
+
+/// A pull that begins gets a burst: the origin's cached group of pictures. Players join when it is
+/// over, that is when nothing came for this long …
+pub const BURST_GAP: Duration = Duration::from_millis(10);
+/// … or when it has lasted this long.
+pub const BURST_TIME: Duration = Duration::from_millis(250);
+
+/// How often a thread that waits for something else looks whether it should end.
+pub const POLL: Duration = Duration::from_millis(100);
 
 /// Shortest and longest wait between attempts to reach an origin.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(500);

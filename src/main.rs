@@ -1,3 +1,142 @@
 //! The command line.
 
-fn main() {}
+use core::fmt::Display;
+use core::time::Duration;
+use std::ffi::OsString;
+use std::io::{Write, stderr, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use lexopt::Arg;
+use srs_lite::config::Config;
+use srs_lite::server::log::Log;
+use srs_lite::server::pid::PidFile;
+use srs_lite::server::signals::{Event, Signals};
+use srs_lite::server::{self, Running, capacity, port};
+
+const HELP: &str = "\
+srs-lite, a small RTMP relay: edges and origins that share one port.
+
+  srs-lite -c FILE       run with the configuration of FILE, in the foreground
+  srs-lite -t -c FILE    test FILE, and neither run nor bind a port
+  srs-lite -v            show the version
+  srs-lite -h            show this help
+
+conf/full.conf lists every key of a configuration.
+SIGINT and SIGTERM stop it; SIGQUIT stops it when its connections have ended; SIGUSR1 opens the
+log file again. Exit status: 0 stopped on request, 1 could not start, 2 wrong usage.
+";
+
+/// How often a draining server is asked whether it is done.
+const DRAIN_POLL: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let command = match command(std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => return complain(&format!("{error}; `srs-lite -h` shows the usage"), 2),
+    };
+    let result = match command {
+        Command::Help => say(HELP),
+        Command::Version => say(concat!("srs-lite ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Test(path) => Config::load(&path)
+            .map_err(said)
+            .and_then(|_| say(&format!("{}: ok\n", path.display()))),
+        Command::Run(path) => Config::load(&path).map_err(said).and_then(run),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, 1),
+    }
+}
+
+enum Command {
+    Help,
+    Version,
+    Test(PathBuf),
+    Run(PathBuf),
+}
+
+fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_iter(arguments);
+    let mut file = None;
+    let mut is_test = false;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Short('v' | 'V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Short('t') => is_test = true,
+            Arg::Short('c') if file.is_none() => file = Some(PathBuf::from(parser.value()?)),
+            Arg::Short('c') => return Err("`-c` is there twice".into()),
+            Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),
+        }
+    }
+    match file {
+        Some(file) if is_test => Ok(Command::Test(file)),
+        Some(file) => Ok(Command::Run(file)),
+        None => Err("`-c FILE` is missing".into()),
+    }
+}
+
+/// Runs the server until it is told to stop.
+fn run(mut config: Config) -> Result<(), String> {
+    let log = Log::install(&config.log).map_err(said)?;
+    let signals = Signals::block().map_err(said)?;
+    let _pid = config
+        .pid
+        .as_deref()
+        .map(PidFile::lock)
+        .transpose()
+        .map_err(said)?;
+    let listeners = port::bind(&config.listen).map_err(said)?;
+    config.max_connections = capacity::max_connections(config.max_connections);
+    let addresses: Vec<String> = listeners.iter().map(|at| at.address.to_string()).collect();
+    let events = signals.receive().map_err(said)?;
+    let running = server::start(config, listeners).map_err(said)?;
+    log::info!(
+        "srs-lite {} runs as process {} and listens on {}",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id(),
+        addresses.join(", ")
+    );
+    wait(running, &events, &log).stop();
+    log::info!("stopped");
+    Ok(())
+}
+
+/// Acts upon events until one of them is to stop.
+fn wait(mut running: Running, events: &Receiver<Event>, log: &Log) -> Running {
+    let mut poll = Duration::MAX;
+    loop {
+        match events.recv_timeout(poll) {
+            Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return running,
+            Ok(Event::Drain) => {
+                log::info!("draining: no new connections, and the end when all have ended");
+                running.drain();
+                poll = DRAIN_POLL;
+            }
+            Ok(Event::ReopenLog) => match log.reopen() {
+                Ok(()) => log::info!("the log is opened again"),
+                Err(error) => log::error!("{error}"),
+            },
+            Ok(Event::Reload) => log::warn!("SIGHUP: this version does not reload; restart it"),
+            Err(RecvTimeoutError::Timeout) if running.is_idle() => return running,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+fn said(error: impl Display) -> String {
+    error.to_string()
+}
+
+fn say(text: &str) -> Result<(), String> {
+    let written = stdout().lock().write_all(text.as_bytes());
+    written.map_err(|error| format!("standard output: {error}"))
+}
+
+fn complain(error: &str, status: u8) -> ExitCode {
+    // Without standard error, the status has to be enough.
+    let _ = writeln!(stderr(), "srs-lite: {error}");
+    ExitCode::from(status)
+}

@@ -1,8 +1,21 @@
 //! The configuration file: TOML with SRS's directive names → a validated [`Config`].
 
 use core::time::Duration;
+use std::fs;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use self::document::Document;
+pub use self::error::ConfigError;
+pub use self::security::{Access, Refusal, Security};
+
+mod document;
+mod error;
+mod keys;
+mod read;
+mod security;
+mod srs;
+mod value;
 
 /// Everything the file says, checked, with defaults filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,12 +34,52 @@ pub struct Config {
     pub play: Play,
     /// What publishers may do, and when they are let go.
     pub publish: Publish,
+    /// Who may publish and play.
+    pub security: Security,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake of the file, or why it cannot be read.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text =
+            fs::read_to_string(path).map_err(|error| ConfigError::unreadable(&file, &error))?;
+        Self::parse(&text, &file)
+    }
+
+    /// Checks the text of a file; `file` is its name in messages.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake of the text.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let mut document = Document::parse(text, file)?;
+        let config = read::config(&mut document);
+        document.finish()?;
+        Ok(config)
+    }
+
+    /// Every key that a file can have, as `block.key`.
+    pub fn keys() -> Vec<&'static str> {
+        Document::parse("", "").map_or_else(
+            |_| Vec::new(),
+            |mut document| {
+                read::config(&mut document);
+                document.asked()
+            },
+        )
+    }
 }
 
 /// A port, with the address it is bound to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ListenAddress {
-    /// `None`: every address of the machine, IPv6 and IPv4 from one socket.
+    /// `None`: every address of the machine, IPv6 and IPv4 from one socket. An IPv6 address takes
+    /// IPv6 only.
     pub ip: Option<IpAddr>,
     /// 0: the system chooses.
     pub port: u16,

@@ -1,1 +1,11 @@
-//! Fan-out. Locks and queues; no sockets, no files.
+//! Fan-out. Locks and queues; no sockets, no files, no threads.
+//!
+//! Locks: the registry's (on publish, attach and their ends) and one per stream (per frame), taken
+//! in that order, and never across I/O.
+
+pub mod cache;
+pub mod clock;
+pub mod frame;
+pub mod queue;
+pub mod registry;
+pub mod stream;

@@ -1,1 +1,231 @@
 //! Threads, sockets and files: the only layer that blocks.
+
+pub mod capacity;
+pub mod connection;
+pub mod edge;
+pub mod error;
+#[cfg(test)]
+pub(crate) mod fault;
+pub mod listener;
+pub mod log;
+pub mod pid;
+pub mod play;
+pub mod port;
+mod proc_net;
+pub mod publish;
+pub mod rtmp;
+pub mod sender;
+pub mod signals;
+pub mod thread;
+
+use core::fmt;
+use std::collections::HashMap;
+use std::io;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::log::{info, warn};
+use socket2::SockRef;
+
+use crate::config::{Cluster, Config};
+use crate::hub::registry::Registry;
+use crate::limits;
+use crate::server::connection::{Connection, deadline};
+use crate::server::edge::Edge;
+use crate::server::sender::{Rhythm, Writer};
+use crate::server::thread::{Role, Threads};
+
+/// What all threads of the process share.
+#[derive(Debug)]
+pub struct Server {
+    /// As read at start.
+    pub config: Config,
+    /// The streams.
+    pub registry: Arc<Registry<Writer>>,
+    /// Of the senders.
+    pub rhythm: Rhythm,
+    /// Every thread but main's and the listeners'.
+    pub threads: Threads,
+    /// If this is an edge.
+    pub edge: Option<Edge>,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    ids: AtomicU64,
+    stopping: AtomicBool,
+    /// Connections that were closed for want of room, since the last one that had some.
+    shed: AtomicUsize,
+}
+
+/// A running server. Dropped without [`Running::stop`], its threads go on.
+#[derive(Debug)]
+pub struct Running {
+    server: Arc<Server>,
+    listeners: Vec<Listening>,
+}
+
+#[derive(Debug)]
+struct Listening {
+    listener: Arc<TcpListener>,
+    closing: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// The system gives no thread to listen with.
+#[derive(Debug)]
+pub struct StartError(io::Error);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no thread to listen with: {}", self.0)
+    }
+}
+
+/// Serves the configuration on these sockets.
+///
+/// # Errors
+///
+/// The system gives no thread.
+pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, StartError> {
+    let addresses = sockets.iter().map(|socket| socket.address).collect();
+    let edge = match &config.cluster {
+        Cluster::Local => None,
+        Cluster::Remote(origins) => Some(Edge::new(origins, addresses)),
+    };
+    let max_frames = if config.play.gop_cache { config.play.gop_cache_max_frames } else { 0 };
+    let server = Arc::new(Server {
+        registry: Arc::new(Registry::new(max_frames)),
+        rhythm: Rhythm {
+            merge_time: config.play.mw_latency,
+            publisher_wait: config.publish.publisher_wait,
+            players: Arc::new(AtomicUsize::new(0)),
+        },
+        config,
+        threads: Threads::default(),
+        edge,
+        connections: Mutex::default(),
+        ids: AtomicU64::new(1),
+        stopping: AtomicBool::new(false),
+        shed: AtomicUsize::new(0),
+    });
+    let mut listeners = Vec::new();
+    for socket in sockets {
+        info!("listening on rtmp {}", socket.address);
+        let listener = Arc::new(socket.listener);
+        let closing = Arc::new(AtomicBool::new(false));
+        let (server_, listener_, closing_) =
+            (Arc::clone(&server), Arc::clone(&listener), Arc::clone(&closing));
+        let thread = server
+            .threads
+            .spawn(Role::Listen, server.next_id(), move || {
+                listener::accept(&server_, &listener_, &closing_);
+            })
+            .map_err(StartError)?;
+        listeners.push(Listening {
+            listener,
+            closing,
+            thread,
+        });
+    }
+    Ok(Running { server, listeners })
+}
+
+impl Running {
+    /// Accepts nothing more; what is connected, or waits to be, goes on.
+    pub fn drain(&mut self) {
+        for listening in &self.listeners {
+            listening.closing.store(true, Ordering::Release);
+            // Wakes the thread. Not by a connection to ourselves: a sibling might get it.
+            let _ = SockRef::from(&*listening.listener).shutdown(std::net::Shutdown::Read);
+        }
+        for listening in self.listeners.drain(..) {
+            // A panic there has been reported already.
+            let _ = listening.thread.join();
+        }
+    }
+
+    /// Whether nothing is connected any more.
+    pub fn is_idle(&self) -> bool {
+        self.server.connections().is_empty()
+    }
+
+    /// Ends everything: players get what is queued for them, and are told; what has not ended
+    /// after [`limits::STOP_DEADLINE`] is cut off.
+    pub fn stop(mut self) {
+        self.server.stopping.store(true, Ordering::Release);
+        self.drain();
+        let server = &self.server;
+        server.registry.close();
+        for connection in server.connections().values() {
+            if !connection.is_playing() {
+                connection.shut_input();
+            }
+        }
+        if server.threads.wait_idle(deadline(limits::STOP_DEADLINE)) {
+            return;
+        }
+        for connection in server.connections().values() {
+            connection.shut();
+        }
+        if !server.threads.wait_idle(deadline(limits::POLL)) {
+            warn!("some threads did not end in time; the process does");
+        }
+    }
+}
+
+impl Server {
+    /// A number that no other connection or thread of this process has.
+    pub fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether everything is to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether there are as many connections as there may be.
+    fn is_full(&self) -> bool {
+        self.connections().len() >= self.config.max_connections
+    }
+
+    /// Counts a connection that was closed for want of room; the first of a row is logged.
+    fn shed(&self) {
+        if self.shed.fetch_add(1, Ordering::Relaxed) == 0 {
+            let most = self.config.max_connections;
+            warn!("no room for another connection (max_connections is {most}): closed");
+        }
+    }
+
+    fn register(self: &Arc<Self>, connection: &Arc<Connection>) -> Registered {
+        let shed = self.shed.swap(0, Ordering::Relaxed);
+        if shed > 1 {
+            warn!("{shed} connections were closed for want of room");
+        }
+        self.connections()
+            .insert(connection.id, Arc::clone(connection));
+        Registered {
+            server: Arc::clone(self),
+            id: connection.id,
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+        // Every change is one call of the map: it is whole after a panic too.
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's entry in the list, until it is dropped.
+#[derive(Debug)]
+struct Registered {
+    server: Arc<Server>,
+    id: u64,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.server.connections().remove(&self.id);
+    }
+}

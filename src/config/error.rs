@@ -1,0 +1,47 @@
+//! Why a configuration file cannot be used.
+
+use core::fmt;
+
+/// One mistake in the file, with its place and what to do about it, on one line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConfigError {
+    file: String,
+    line: Option<usize>,
+    message: String,
+}
+
+impl ConfigError {
+    /// A mistake at a line, counted from one.
+    pub(super) fn at(file: &str, line: usize, message: String) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: Some(line),
+            message,
+        }
+    }
+
+    /// A file that cannot be read at all.
+    pub(super) fn unreadable(file: &str, error: &std::io::Error) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: None,
+            message: format!("cannot be read ({error}); `-c` takes the path of a file"),
+        }
+    }
+
+    /// Where in the file the mistake stands, for choosing the first.
+    pub(super) const fn line(&self) -> Option<usize> {
+        self.line
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}

@@ -1,0 +1,220 @@
+//! Every key: its name, its default, what it may be.
+
+use core::time::Duration;
+use std::path::PathBuf;
+
+use log::LevelFilter;
+use toml::de::DeValue;
+
+use super::document::Document;
+use super::security::Rule;
+use super::{
+    Cluster, Config, ListenAddress, Log, MergeTime, OriginAddress, Play, Publish, Republish,
+    Security, value,
+};
+
+/// The configuration of a file; mistakes stay with the document.
+pub(super) fn config(file: &mut Document<'_>) -> Config {
+    let listen = listen(file);
+    Config {
+        max_connections: file.read(
+            "max_connections",
+            1000,
+            "a number from 1 to 1000000",
+            |value| value::number(value, 1_u32..=1_000_000)?.try_into().ok(),
+        ),
+        pid: file.read("pid", None, "the path of a file (\"\": none)", |value| {
+            let path = value.as_str()?;
+            Some((!path.is_empty()).then(|| PathBuf::from(path)))
+        }),
+        log: log(file),
+        cluster: cluster(file, &listen),
+        play: play(file),
+        publish: publish(file),
+        security: security(file),
+        listen,
+    }
+}
+
+fn listen(file: &mut Document<'_>) -> Vec<ListenAddress> {
+    let default = ListenAddress {
+        ip: None,
+        port: 1935,
+    };
+    let expected = "a port (1935), an address and port (\"192.168.1.170:1935\", \"[::1]:1935\"), \
+                    or a list of either";
+    let listen = file.read_list("listen", vec![default], expected, value::listen_address);
+    if listen.is_empty() {
+        file.refuse("listen", "the list is empty; write `listen = 1935`");
+    }
+    for (index, address) in listen.iter().enumerate() {
+        if address.port > 0 && listen.iter().take(index).any(|other| other == address) {
+            file.refuse("listen", "an address is listed twice; remove one");
+        }
+    }
+    listen
+}
+
+fn log(file: &mut Document<'_>) -> Log {
+    let to_file = file.read(
+        "srs_log_tank",
+        false,
+        "\"console\" or \"file\"",
+        |value| match value.as_str()? {
+            "console" => Some(false),
+            "file" => Some(true),
+            _ => None,
+        },
+    );
+    let default = PathBuf::from("./run/srs-lite.log");
+    let path = file.read("srs_log_file", default, "the path of a file", |value| {
+        let path = value.as_str().filter(|path| !path.is_empty())?;
+        Some(PathBuf::from(path))
+    });
+    Log {
+        file: to_file.then_some(path),
+        level: file.read(
+            "srs_log_level",
+            LevelFilter::Info,
+            "\"verbose\", \"info\", \"trace\", \"warn\", \"error\" or \"off\"",
+            value::level,
+        ),
+    }
+}
+
+fn cluster(file: &mut Document<'_>, listen: &[ListenAddress]) -> Cluster {
+    let remote = file.read(
+        "cluster.mode",
+        false,
+        "\"local\" (an origin) or \"remote\" (an edge)",
+        |value| match value.as_str()? {
+            "local" => Some(false),
+            "remote" => Some(true),
+            _ => None,
+        },
+    );
+    let expected = "the address of an origin (\"10.0.0.1:19350\", \"[::1]:19350\", \
+                    \"origin.example\"), or a list of those";
+    let origins = file.read_list("cluster.origin", vec![], expected, value::origin_address);
+    match (remote, origins.is_empty()) {
+        (false, true) => Cluster::Local,
+        (false, false) => {
+            let message = "an origin has no origin; remove it, or write `mode = \"remote\"` for \
+                           an edge";
+            file.refuse("cluster.origin", message);
+            Cluster::Local
+        }
+        (true, true) => {
+            let message = "an edge needs its origin; add `origin = [\"host:port\"]` to [cluster]";
+            file.refuse("cluster.mode", message);
+            Cluster::Local
+        }
+        (true, false) => {
+            for origin in origins.iter().filter(|origin| is_own(origin, listen)) {
+                let message = format!(
+                    "a loop: {}:{} is where this edge listens; name the origin's port, or listen \
+                     on another",
+                    origin.host, origin.port
+                );
+                file.refuse("cluster.origin", &message);
+            }
+            Cluster::Remote(origins)
+        }
+    }
+}
+
+fn play(file: &mut Document<'_>) -> Play {
+    Play {
+        gop_cache: file.read("play.gop_cache", true, "true or false", |value| {
+            value.as_bool()
+        }),
+        gop_cache_max_frames: file.read(
+            "play.gop_cache_max_frames",
+            2500,
+            "a number from 1 to 100000",
+            |value| value::number(value, 1_u32..=100_000)?.try_into().ok(),
+        ),
+        mw_latency: file.read(
+            "play.mw_latency",
+            MergeTime::Auto,
+            "\"auto\" or milliseconds from 0 to 2000",
+            |value| match value.as_str() {
+                Some(text) => (text == "auto").then_some(MergeTime::Auto),
+                None => value::milliseconds(value, 0..=2000).map(MergeTime::Fixed),
+            },
+        ),
+        play_wait: file.read(
+            "play.play_wait",
+            Duration::from_secs(5),
+            "seconds from 0 to 3600",
+            |value| value::seconds(value, 0..=3600),
+        ),
+    }
+}
+
+fn publish(file: &mut Document<'_>) -> Publish {
+    let expected = "milliseconds from 1 to 3600000";
+    Publish {
+        publisher_wait: file.read(
+            "publish.publisher_wait",
+            Duration::from_secs(60),
+            "seconds from 0 to 86400",
+            |value| value::seconds(value, 0..=86_400),
+        ),
+        firstpkt_timeout: file.read(
+            "publish.firstpkt_timeout",
+            Duration::from_secs(20),
+            expected,
+            |value| value::milliseconds(value, 1..=3_600_000),
+        ),
+        normal_timeout: file.read(
+            "publish.normal_timeout",
+            Duration::from_secs(5),
+            expected,
+            |value| value::milliseconds(value, 1..=3_600_000),
+        ),
+        republish: file.read(
+            "publish.republish",
+            Republish::Busy,
+            "\"busy\" or \"takeover\"",
+            |value| match value.as_str()? {
+                "busy" => Some(Republish::Busy),
+                "takeover" => Some(Republish::Takeover),
+                _ => None,
+            },
+        ),
+    }
+}
+
+fn security(file: &mut Document<'_>) -> Security {
+    let rule = |value: &DeValue<'_>| value.as_str().and_then(Rule::parse);
+    Security::new(
+        file.read("security.enabled", true, "true or false", |value| {
+            value.as_bool()
+        }),
+        file.read_list("security.allow", vec![], Rule::EXPECTED, rule),
+        file.read_list("security.deny", vec![], Rule::EXPECTED, rule),
+    )
+}
+
+/// Whether a connection to the origin would be one to ourselves, as far as the file tells. The
+/// rest is found by counting hops.
+fn is_own(origin: &OriginAddress, listen: &[ListenAddress]) -> bool {
+    let ip = match origin.host.as_str() {
+        "localhost" => Some([127, 0, 0, 1].into()),
+        host => host.parse::<std::net::IpAddr>().ok(),
+    };
+    let Some(ip) = ip.map(|ip| ip.to_canonical()) else {
+        return false;
+    };
+    // To connect to the unspecified address is to connect to loopback.
+    let is_local = ip.is_loopback() || ip.is_unspecified();
+    listen
+        .iter()
+        .filter(|own| own.port == origin.port)
+        .any(|own| match own.ip.map(|ip| ip.to_canonical()) {
+            None => is_local,
+            Some(own) if own.is_unspecified() => is_local && own.is_ipv4() == ip.is_ipv4(),
+            Some(own) => own == ip || (own.is_loopback() && ip.is_unspecified()),
+        })
+}

@@ -1,0 +1,264 @@
+//! Help for who brings a file of SRS: its syntax, and directives that this version does not have.
+
+/// What to do about a directive that SRS has and this version has not.
+pub(super) fn advice(path: &str) -> Option<&'static str> {
+    let found = DIRECTIVES.iter().find(|(paths, _)| paths.contains(&path));
+    found.map(|&(_, advice)| advice)
+}
+
+/// Directives of SRS 4 to 7 at the top level and in `vhost`, and in the blocks that we share.
+const DIRECTIVES: &[(&[&str], &str)] = &[
+    (
+        &["vhost"],
+        "the default vhost's blocks stand at the top level ([cluster], [play], …); other vhosts \
+         are not served",
+    ),
+    (
+        &["rtmp"],
+        "`listen` stands at the top level; remove the block",
+    ),
+    (
+        &["enabled", "rtmp.enabled"],
+        "what the file describes is on; remove it",
+    ),
+    (
+        &["daemon", "in_docker", "disable_daemon_for_docker"],
+        "it stays in the foreground, for a service manager; remove it",
+    ),
+    (
+        &["asprocess", "work_dir"],
+        "it stays in the directory in which it is started; remove it",
+    ),
+    (&["utc_time"], "the log is in UTC; remove it"),
+    (
+        &["srs_log_level_v2"],
+        "`srs_log_level` takes the levels of both; use that",
+    ),
+    (&["chunk_size"], "it is always 60000; remove it"),
+    (&["tcp_nodelay"], "it is always on, without cost; remove it"),
+    (
+        &["min_latency", "play.mw_msgs", "play.send_min_interval"],
+        "`play.mw_latency` alone says how long writes are merged; remove it",
+    ),
+    (
+        &["publish.mr", "publish.mr_latency", "mr"],
+        "whatever has arrived is read at once; remove it",
+    ),
+    (
+        &["cluster.token_traverse"],
+        "query strings always travel to the origin; remove it",
+    ),
+    (
+        &["play.queue_length"],
+        "queues are bounded in frames and bytes; remove it",
+    ),
+    (
+        &["grace_start_wait", "grace_final_wait", "force_grace_quit"],
+        "SIGQUIT lets connections end, SIGTERM stops at once; remove it",
+    ),
+    (
+        &["inotify_auto_reload", "auto_reload_for_docker"],
+        "restart it to change its configuration; remove it",
+    ),
+    (
+        &[
+            "cluster.coworkers",
+            "cluster.debug_srs_upnode",
+            "cluster.follow_client",
+            "cluster.origin_cluster",
+            "cluster.protocol",
+            "cluster.vhost",
+            "play.atc",
+            "play.atc_auto",
+            "play.mix_correct",
+            "play.reduce_sequence_header",
+            "play.time_jitter",
+            "publish.kickoff_for_idle",
+            "publish.parse_sps",
+            "publish.try_annexb_first",
+        ],
+        "remove it",
+    ),
+    (
+        &[
+            "bandcheck",
+            "circuit_breaker",
+            "dash",
+            "dvr",
+            "empty_ip_ok",
+            "exec",
+            "exporter",
+            "ff_log_dir",
+            "ff_log_level",
+            "first_wait_for_qlv",
+            "forward",
+            "hds",
+            "heartbeat",
+            "hls",
+            "http_api",
+            "http_hooks",
+            "http_remux",
+            "http_server",
+            "http_static",
+            "in_ack_size",
+            "include",
+            "ingest",
+            "is_full",
+            "nack",
+            "out_ack_size",
+            "pithy_print_ms",
+            "query_latest_version",
+            "refer",
+            "rtc",
+            "rtc_server",
+            "rtmps",
+            "rtsp",
+            "rtsp_server",
+            "server_id",
+            "srt",
+            "srt_server",
+            "stats",
+            "stream_caster",
+            "tcmalloc_release_rate",
+            "tencentcloud_apm",
+            "tencentcloud_cls",
+            "threads",
+            "transcode",
+            "twcc",
+        ],
+        "remove it, and its block",
+    ),
+];
+
+/// What a line that is not TOML should be, if it is in SRS's syntax or nearly.
+pub(super) fn correction(line: &str) -> Option<String> {
+    let line = line.split('#').next().unwrap_or_default().trim();
+    let srs = |what: String| Some(format!("this is SRS's own syntax, not TOML: {what}"));
+    if line == "}" {
+        return srs("remove the `}`; a block ends where the next begins".to_owned());
+    }
+    if let Some((head, _)) = line.split_once('{').filter(|(head, _)| !head.contains('=')) {
+        let mut words = head.split_whitespace();
+        return match (words.next(), words.next()) {
+            (Some("vhost"), Some("__defaultVhost__")) => srs(
+                "remove this line and its `}`; the default vhost's blocks stand at the top level"
+                    .to_owned(),
+            ),
+            (Some("vhost"), _) => {
+                srs("remove the block; only the default vhost is served".to_owned())
+            }
+            (Some(name), None) => srs(format!("write `[{name}]`, and remove the block's `}}`")),
+            _ => None,
+        };
+    }
+    let (line, has_semicolon) = match line.strip_suffix(';') {
+        Some(line) => (line.trim(), true),
+        None => (line, false),
+    };
+    if let Some((name, value)) = line.split_once('=') {
+        let (name, value) = (name.trim(), value.trim());
+        let values: Vec<&str> = match value.chars().next() {
+            Some('"' | '\'' | '[' | '{') => vec![value],
+            _ => value.split_whitespace().collect(),
+        };
+        let toml = toml_value(name, &values);
+        let is_better = !value.is_empty() && (has_semicolon || toml != value);
+        return is_better.then(|| format!("not TOML: write `{name} = {toml}`"));
+    }
+    let mut words = line.split_whitespace();
+    let name = words.next().filter(|_| has_semicolon)?;
+    let values: Vec<&str> = words.collect();
+    srs(format!("write `{name} = {}`", toml_value(name, &values)))
+}
+
+/// The values of an SRS directive as TOML.
+fn toml_value(name: &str, values: &[&str]) -> String {
+    let quoted = |value: &str| match value {
+        "on" => "true".to_owned(),
+        "off" => "false".to_owned(),
+        _ if value.starts_with(['"', '\'', '[', '{']) => value.to_owned(),
+        _ if value == "true" || value == "false" || value.parse::<f64>().is_ok() => {
+            value.to_owned()
+        }
+        _ => format!("\"{value}\""),
+    };
+    match values {
+        [one] => quoted(one),
+        _ if matches!(name, "allow" | "deny") => format!("[\"{}\"]", values.join(" ")),
+        _ => {
+            let list: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+            format!("[{}]", list.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_srs_is_shown_in_toml() {
+        let srs = "this is SRS's own syntax, not TOML: ";
+        let cases = [
+            ("listen 1935;", "write `listen = 1935`"),
+            (
+                "  listen   1935 19350 ; # two",
+                "write `listen = [1935, 19350]`",
+            ),
+            ("mode remote;", "write `mode = \"remote\"`"),
+            ("gop_cache on;", "write `gop_cache = true`"),
+            ("pid ./objs/edge.pid;", "write `pid = \"./objs/edge.pid\"`"),
+            ("origin a:1 b;", "write `origin = [\"a:1\", \"b\"]`"),
+            ("allow publish all;", "write `allow = [\"publish all\"]`"),
+            ("play {", "write `[play]`, and remove the block's `}`"),
+            (
+                "play { gop_cache on; }",
+                "write `[play]`, and remove the block's `}`",
+            ),
+            ("}", "remove the `}`; a block ends where the next begins"),
+            (
+                "vhost __defaultVhost__ {",
+                "remove this line and its `}`; the default vhost's blocks stand at the top level",
+            ),
+            (
+                "vhost a.b {",
+                "remove the block; only the default vhost is served",
+            ),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(correction(line), Some(format!("{srs}{expected}")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_between_srs_and_toml_is_shown_in_toml() {
+        let cases = [
+            ("listen = 1935;", Some("not TOML: write `listen = 1935`")),
+            ("gop_cache = on", Some("not TOML: write `gop_cache = true`")),
+            ("mode = remote", Some("not TOML: write `mode = \"remote\"`")),
+            ("origin = \"a", None),
+            (
+                "listen = 1935 1936",
+                Some("not TOML: write `listen = [1935, 1936]`"),
+            ),
+            ("nonsense", None),
+            ("", None),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(correction(line).as_deref(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn no_directive_has_two_answers() {
+        let mut paths: Vec<&str> = DIRECTIVES
+            .iter()
+            .flat_map(|(paths, _)| *paths)
+            .copied()
+            .collect();
+        paths.sort_unstable();
+        let all = paths.len();
+        paths.dedup();
+        assert_eq!(paths.len(), all);
+    }
+}

@@ -1,0 +1,236 @@
+//! Stream path → stream. Handles undo themselves on drop; no path leaves a stream busy.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::hub::frame::Frame;
+use crate::hub::stream::Stream;
+
+/// All streams of the process.
+#[derive(Debug)]
+pub struct Registry<W> {
+    streams: Mutex<Streams<W>>,
+    /// Frames kept of a group of pictures, per stream.
+    max_frames: usize,
+}
+
+#[derive(Debug)]
+struct Streams<W> {
+    by_path: HashMap<Arc<str>, Arc<Stream<W>>>,
+    closed: bool,
+}
+
+/// The right to feed a stream, until it is dropped or taken over.
+#[derive(Debug)]
+pub struct Publisher<W> {
+    registry: Arc<Registry<W>>,
+    /// The stream.
+    pub stream: Arc<Stream<W>>,
+    epoch: u64,
+}
+
+/// The wish to play a stream: keeps it, and what fetches it, alive.
+#[derive(Debug)]
+pub struct Attached<W> {
+    registry: Arc<Registry<W>>,
+    /// The stream.
+    pub stream: Arc<Stream<W>>,
+}
+
+/// The right, and the duty, to fetch a stream from elsewhere while it is wanted.
+#[derive(Debug)]
+pub struct Pull<W> {
+    registry: Arc<Registry<W>>,
+    /// The stream.
+    pub stream: Arc<Stream<W>>,
+    retired: bool,
+}
+
+/// The stream has a publisher already, or the server stops.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Busy;
+
+impl<W> Registry<W> {
+    /// No streams yet. `max_frames` of each group of pictures will be kept; 0 for none.
+    pub fn new(max_frames: usize) -> Self {
+        Self {
+            streams: Mutex::new(Streams {
+                by_path: HashMap::new(),
+                closed: false,
+            }),
+            max_frames,
+        }
+    }
+
+    /// Begins to feed the stream at `path`.
+    ///
+    /// # Errors
+    ///
+    /// It has a publisher, and `takeover` is false; or the registry is closed.
+    pub fn publish(self: &Arc<Self>, path: &str, takeover: bool) -> Result<Publisher<W>, Busy> {
+        let mut streams = self.lock();
+        if streams.closed {
+            return Err(Busy);
+        }
+        let stream = streams.entry(path, self.max_frames);
+        if stream.lock().live && !takeover {
+            return Err(Busy);
+        }
+        let epoch = stream.begin();
+        stream.go_live(epoch);
+        Ok(Publisher {
+            registry: Arc::clone(self),
+            stream,
+            epoch,
+        })
+    }
+
+    /// Announces a player of the stream at `path`, whether there is such a stream or not.
+    ///
+    /// # Errors
+    ///
+    /// The registry is closed.
+    pub fn attach(self: &Arc<Self>, path: &str) -> Result<Attached<W>, Busy> {
+        let mut streams = self.lock();
+        if streams.closed {
+            return Err(Busy);
+        }
+        let stream = streams.entry(path, self.max_frames);
+        let mut state = stream.lock();
+        state.attached = state.attached.saturating_add(1);
+        state.deserted = None;
+        drop(state);
+        Ok(Attached {
+            registry: Arc::clone(self),
+            stream,
+        })
+    }
+
+    /// Lets nothing new in, and ends every player of every stream.
+    pub fn close(&self) {
+        let mut streams = self.lock();
+        streams.closed = true;
+        for stream in streams.by_path.values() {
+            stream.close();
+        }
+    }
+
+    /// How many streams there are.
+    pub fn count(&self) -> usize {
+        self.lock().by_path.len()
+    }
+
+    /// Forgets the stream if nothing keeps it.
+    pub fn tidy(&self, stream: &Arc<Stream<W>>) {
+        let mut streams = self.lock();
+        let known = streams.by_path.get(&stream.path);
+        if known.is_some_and(|known| Arc::ptr_eq(known, stream)) && stream.lock().is_unused() {
+            streams.by_path.remove(&stream.path);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Streams<W>> {
+        // Every change under this lock is one call of the map: it is whole after a panic too.
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<W> Streams<W> {
+    fn entry(&mut self, path: &str, max_frames: usize) -> Arc<Stream<W>> {
+        if let Some(stream) = self.by_path.get(path) {
+            return Arc::clone(stream);
+        }
+        let path: Arc<str> = Arc::from(path);
+        let stream = Arc::new(Stream::new(Arc::clone(&path), max_frames));
+        self.by_path.insert(path, Arc::clone(&stream));
+        stream
+    }
+}
+
+impl<W> Publisher<W> {
+    /// Hands a message to every player. `false`: another publisher has taken over, or the server
+    /// stops.
+    pub fn deliver(&self, frame: Frame, now: Instant) -> bool {
+        self.stream.deliver(self.epoch, frame, now)
+    }
+}
+
+impl<W> Publisher<W> {
+    /// Lets players join. Whoever feeds a stream in one burst first does so when that is over.
+    pub fn go_live(&self) {
+        self.stream.go_live(self.epoch);
+    }
+}
+
+impl<W> Drop for Publisher<W> {
+    fn drop(&mut self) {
+        self.stream.finish(self.epoch);
+        self.registry.tidy(&self.stream);
+    }
+}
+
+impl<W> Attached<W> {
+    /// Begins to fetch the stream, unless that is being done.
+    pub fn pull(&self) -> Option<Pull<W>> {
+        let mut state = self.stream.lock();
+        if core::mem::replace(&mut state.pulled, true) {
+            return None;
+        }
+        Some(Pull {
+            registry: Arc::clone(&self.registry),
+            stream: Arc::clone(&self.stream),
+            retired: false,
+        })
+    }
+}
+
+impl<W> Drop for Attached<W> {
+    fn drop(&mut self) {
+        let mut state = self.stream.lock();
+        state.attached = state.attached.saturating_sub(1);
+        if state.attached == 0 {
+            state.deserted = Some(Instant::now());
+        }
+        drop(state);
+        self.registry.tidy(&self.stream);
+    }
+}
+
+impl<W> Pull<W> {
+    /// Ends the pull if nobody has wanted the stream for `linger`; whether it did. Decided under
+    /// the stream's lock: a player that comes later finds no pull and begins another.
+    pub fn retire(&mut self, linger: Duration, now: Instant) -> bool {
+        let mut state = self.stream.lock();
+        let deserted = state.deserted.filter(|_| state.attached == 0);
+        let long_ago = |since| now.saturating_duration_since(since) >= linger;
+        if state.closed || deserted.is_some_and(long_ago) {
+            state.pulled = false;
+            self.retired = true;
+        }
+        self.retired
+    }
+
+    /// Whether somebody waits for the stream or plays it.
+    pub fn is_wanted(&self) -> bool {
+        self.stream.lock().attached > 0
+    }
+
+    /// Feeds the stream: begins the turn of another source. Players can join when it goes live.
+    pub fn publish(&self) -> Publisher<W> {
+        Publisher {
+            registry: Arc::clone(&self.registry),
+            stream: Arc::clone(&self.stream),
+            epoch: self.stream.begin(),
+        }
+    }
+}
+
+impl<W> Drop for Pull<W> {
+    fn drop(&mut self) {
+        if !self.retired {
+            self.stream.lock().pulled = false;
+        }
+        self.registry.tidy(&self.stream);
+    }
+}

@@ -1,0 +1,352 @@
+//! One stream: who feeds it, what is cached of it, and its players' queues.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::hub::cache::Cache;
+use crate::hub::clock::Clock;
+use crate::hub::frame::{Frame, Kind};
+use crate::hub::queue::{FrameReceiver, FrameSender, Gauge, Offer, queue};
+use crate::limits;
+
+/// Wakes a stream's sender. Ringing twice before it looks is ringing once.
+pub trait Bell: Send + Sync + fmt::Debug {
+    /// Something waits in a queue, or a queue has ended.
+    fn ring(&self);
+}
+
+/// One stream. `W` is a player's writing end: the hub only hands it on to the stream's sender.
+#[derive(Debug)]
+pub struct Stream<W> {
+    /// `app/name`.
+    pub path: Arc<str>,
+    state: Mutex<State<W>>,
+    /// Rung when the stream becomes live, or will not any more.
+    changed: Condvar,
+}
+
+/// Invariant: whoever holds the lock leaves it consistent; after a panic under it, the stream is
+/// emptied (see [`Stream::lock`]).
+#[derive(Debug)]
+pub(super) struct State<W> {
+    /// Who may deliver. Grows with every publisher, so that a late one is told from the current.
+    pub(super) epoch: u64,
+    pub(super) live: bool,
+    /// When the last publisher left, until the next one comes.
+    pub(super) left: Option<Instant>,
+    /// Whether something fetches the stream from elsewhere while it is wanted.
+    pub(super) pulled: bool,
+    /// Player handles, waiting or playing, and when the last one went.
+    pub(super) attached: usize,
+    pub(super) deserted: Option<Instant>,
+    /// Nothing new is let in: the server stops.
+    pub(super) closed: bool,
+    /// Names the next player.
+    next_player: u64,
+    players: Vec<(u64, FrameSender)>,
+    sender: Option<SenderPort<W>>,
+    /// Players that the sender has, or that are on their way to it.
+    handed: usize,
+    cache: Cache,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct SenderPort<W> {
+    joins: Sender<W>,
+    bell: Arc<dyn Bell>,
+}
+
+/// What video a player's queue may begin with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// The current group of pictures if it is cached, otherwise the next keyframe.
+    Group,
+    /// The next keyframe.
+    NextKeyframe,
+    /// Whatever comes.
+    Anything,
+}
+
+/// A place in the fan-out.
+#[derive(Debug)]
+pub struct Joined {
+    /// Names it within the stream.
+    pub player: u64,
+    /// What the player needs before anything from its queue.
+    pub opening: Vec<Arc<Frame>>,
+    /// Everything from here on.
+    pub frames: FrameReceiver,
+}
+
+impl<W> Stream<W> {
+    /// A stream without anything, which keeps `max_frames` of a group of pictures.
+    pub fn new(path: Arc<str>, max_frames: usize) -> Self {
+        Self {
+            path,
+            state: Mutex::new(State {
+                epoch: 0,
+                live: false,
+                left: None,
+                pulled: false,
+                attached: 0,
+                deserted: None,
+                closed: false,
+                next_player: 0,
+                players: Vec::new(),
+                sender: None,
+                handed: 0,
+                cache: Cache::new(max_frames),
+                clock: Clock::default(),
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Locks the state. If a thread panicked under the lock, the state may be half changed: then
+    /// the stream's players are let go, its publisher's epoch ends, and it goes on empty.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(|poisoned| {
+            self.state.clear_poison();
+            let mut state = poisoned.into_inner();
+            state.unpublish();
+            state.end_players();
+            state
+        })
+    }
+
+    /// Starts another publisher's turn; its epoch.
+    pub(super) fn begin(&self) -> u64 {
+        let mut state = self.lock();
+        state.unpublish();
+        state.clock.restart();
+        state.left = None;
+        state.epoch
+    }
+
+    /// Lets players join, if it is still the turn of `epoch`.
+    pub(super) fn go_live(&self, epoch: u64) {
+        let mut state = self.lock();
+        state.live |= state.epoch == epoch;
+        self.changed.notify_all();
+    }
+
+    /// Whether some player's queue is more than half full.
+    pub fn is_crowded(&self) -> bool {
+        let state = self.lock();
+        let mut players = state.players.iter();
+        players.any(|(_, player)| player.is_crowded())
+    }
+
+    /// Ends the turn of `epoch`, unless another one has begun. Players stay, and are told nothing.
+    pub(super) fn finish(&self, epoch: u64) {
+        let mut state = self.lock();
+        if state.epoch == epoch {
+            state.unpublish();
+            // The sender counts from now how long the players are kept.
+            state.ring();
+        }
+    }
+
+    /// Hands a message to every player. Called on the publisher's thread; waits for no player.
+    /// `false`: it is not this publisher's turn any more.
+    pub(super) fn deliver(&self, epoch: u64, mut frame: Frame, now: Instant) -> bool {
+        let mut state = self.lock();
+        if state.epoch != epoch || state.closed {
+            return false;
+        }
+        let media = matches!(
+            frame.kind,
+            Kind::RandomAccess | Kind::Dependent | Kind::Audio
+        );
+        frame.timestamp = state.clock.place(frame.timestamp, media, now);
+        let frame = Arc::new(frame);
+        state.cache.remember(&frame);
+        state
+            .players
+            .retain_mut(|(_, player)| player.offer(&frame) != Offer::Gone);
+        state.ring();
+        true
+    }
+
+    /// Waits until the stream is live, at most until `deadline`; whether it is.
+    pub fn wait_live(&self, deadline: Instant) -> bool {
+        let state = self.lock();
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let waiting = |state: &mut State<W>| !state.live && !state.closed;
+        let waited = self.changed.wait_timeout_while(state, wait, waiting);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.live && !state.closed
+    }
+
+    /// Takes the opening and a place in the fan-out under one lock: no gap, no duplicate.
+    pub fn join(&self, start: Start) -> Joined {
+        let mut state = self.lock();
+        let with_group = start == Start::Group && state.cache.in_group();
+        let opening = if with_group {
+            state.cache.opening()
+        } else {
+            state.cache.head()
+        };
+        let (sender, frames) = queue(!with_group && start != Start::Anything);
+        let player = state.next_player;
+        state.next_player = player.wrapping_add(1);
+        if state.closed {
+            sender.end();
+        } else {
+            state.players.push((player, sender));
+        }
+        Joined {
+            player,
+            opening,
+            frames,
+        }
+    }
+
+    /// Gives up a place: what is in the queue still arrives.
+    pub fn leave(&self, player: u64) {
+        let mut state = self.lock();
+        state.players.retain(|&(id, _)| id != player);
+        state.ring();
+    }
+
+    /// Gives a player's writing end to the sender. If there is none, `start` starts it, with the
+    /// channel that players come through; both under the stream's lock, so that a sender is never
+    /// missed and never there twice.
+    ///
+    /// # Errors
+    ///
+    /// `start` failed, or the sender did not take the player in time: it is not handed over.
+    pub fn hand_over<E>(
+        &self,
+        writer: W,
+        start: impl FnOnce(Receiver<W>) -> Result<Arc<dyn Bell>, E>,
+    ) -> Result<(), HandOver<E>> {
+        let mut state = self.lock();
+        let port = match &state.sender {
+            Some(port) => port,
+            None => {
+                let (joins, receiver) = bounded(limits::JOIN_QUEUE);
+                let bell = start(receiver).map_err(HandOver::NotStarted)?;
+                state.sender.insert(SenderPort { joins, bell })
+            }
+        };
+        let (joins, bell) = (port.joins.clone(), Arc::clone(&port.bell));
+        state.handed = state.handed.saturating_add(1);
+        drop(state);
+        let sent = joins.send_timeout(writer, limits::CONTROL_DEADLINE);
+        bell.ring();
+        sent.map_err(|_| {
+            self.parted(1);
+            HandOver::NotTaken
+        })
+    }
+
+    /// The sender has let `count` players go.
+    pub fn parted(&self, count: usize) {
+        let mut state = self.lock();
+        state.handed = state.handed.saturating_sub(count);
+    }
+
+    /// Lets the sender end if it has no player and none is on its way.
+    pub fn retire_sender(&self) -> bool {
+        let mut state = self.lock();
+        let done = state.handed == 0;
+        if done {
+            state.sender = None;
+        }
+        done
+    }
+
+    /// The sender is gone without having retired: its players are lost, the stream goes on.
+    pub fn sender_failed(&self) {
+        let mut state = self.lock();
+        state.sender = None;
+        state.handed = 0;
+        state.players.clear();
+    }
+
+    /// Ends every player if the publisher has been away for `wait`; how long to wait for that
+    /// otherwise, if there is no publisher.
+    pub fn expire(&self, wait: Duration, now: Instant) -> Option<Duration> {
+        let mut state = self.lock();
+        let left = state.left?;
+        let rest = wait.saturating_sub(now.saturating_duration_since(left));
+        if rest.is_zero() {
+            state.end_players();
+            state.clock = Clock::default();
+            return None;
+        }
+        Some(rest)
+    }
+
+    /// Ends every player: whoever feeds the stream says that it is over.
+    pub fn end_players(&self) {
+        self.lock().end_players();
+    }
+
+    /// Lets nothing new in, and ends every player.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.end_players();
+        self.changed.notify_all();
+    }
+
+    /// The queue of `player`, for a reply; and the bell to ring then.
+    #[expect(clippy::type_complexity, reason = "three handles, used at once by one caller")]
+    pub fn control(
+        &self,
+        player: u64,
+    ) -> Option<(Sender<Arc<Frame>>, Arc<Gauge>, Option<Arc<dyn Bell>>)> {
+        let state = self.lock();
+        let (_, sender) = state.players.iter().find(|&&(id, _)| id == player)?;
+        let (frames, gauge) = sender.control();
+        let bell = state.sender.as_ref().map(|port| Arc::clone(&port.bell));
+        Some((frames, gauge, bell))
+    }
+}
+
+impl<W> State<W> {
+    /// Whether nothing keeps the stream.
+    pub(super) const fn is_unused(&self) -> bool {
+        !self.live && !self.pulled && self.attached == 0 && self.sender.is_none()
+    }
+
+    fn unpublish(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.live = false;
+        self.left = Some(Instant::now());
+        self.cache.clear();
+    }
+
+    fn end_players(&mut self) {
+        for (_, player) in self.players.drain(..) {
+            player.end();
+        }
+        self.ring();
+    }
+
+    fn ring(&self) {
+        if let Some(port) = &self.sender {
+            port.bell.ring();
+        }
+    }
+}
+
+/// Why a player was not handed over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HandOver<E> {
+    /// The sender could not be started.
+    NotStarted(E),
+    /// The sender takes nobody.
+    NotTaken,
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -1,0 +1,284 @@
+//! How many connections the system lets us serve.
+//!
+//! Near a limit of the system a thread cannot be started, or worse, aborts the process while it
+//! starts. So `max_connections` is lowered before that, once, at start.
+
+use core::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Descriptors beside those of connections: listeners, log, pid file, name servers.
+const SPARE_FILES: u64 = 64;
+
+/// A connection's own, and one to an origin for it.
+const FILES_PER_CONNECTION: u64 = 2;
+
+/// Threads beside those of connections. Without one for a stream, its player is refused; that is
+/// orderly, so streams are not counted here.
+const SPARE_THREADS: u64 = 32;
+
+/// Memory maps of the program itself.
+const SPARE_MAPS: u64 = 1024;
+
+/// Four of each thread: stack, its guard, signal stack, its guard. A connection may have three
+/// threads: its own, and the sender and the pull of a stream that nobody else plays.
+const MAPS_PER_CONNECTION: u64 = 12;
+
+/// A playing connection takes 11 kB of memory and, while its network is slow, the kernel's buffers.
+const MEMORY_PER_CONNECTION: u64 = 64 * 1024;
+
+/// What the system was found to allow; `None`: as much as one likes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Found {
+    /// Descriptors: the soft `RLIMIT_NOFILE`.
+    pub files: Option<u64>,
+    /// Memory maps: `vm.max_map_count`.
+    pub maps: Option<u64>,
+    /// Threads that the control group has left: `pids.max`.
+    pub pids: Option<u64>,
+    /// Threads of our user, unless it may do anything: the soft `RLIMIT_NPROC`.
+    pub processes: Option<u64>,
+    /// Bytes that are available, to the machine or to the control group.
+    pub memory: Option<u64>,
+}
+
+/// The limit that allows the fewest connections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reason {
+    /// What it is called.
+    pub limit: &'static str,
+    /// What it is.
+    pub value: u64,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}", self.limit, self.value)
+    }
+}
+
+/// As many of the wanted connections as the system allows, at least one; warns if these are fewer.
+/// Raises the number of descriptors as far as it may be raised.
+pub fn max_connections(wanted: usize) -> usize {
+    let (connections, reason) = allowed(&find(), wanted);
+    if let Some(reason) = reason {
+        log::warn!("max_connections lowered from {wanted} to {connections}: {reason}");
+    }
+    connections
+}
+
+/// How many of the wanted connections these limits allow, and which of them allows no more.
+pub fn allowed(found: &Found, wanted: usize) -> (usize, Option<Reason>) {
+    let limits = [
+        (
+            "the number of open files (RLIMIT_NOFILE, `ulimit -n`)",
+            found.files,
+            SPARE_FILES,
+            FILES_PER_CONNECTION,
+        ),
+        (
+            "the number of memory maps (sysctl vm.max_map_count)",
+            found.maps,
+            SPARE_MAPS,
+            MAPS_PER_CONNECTION,
+        ),
+        (
+            "the number of threads left in the control group (pids.max, systemd's TasksMax)",
+            found.pids,
+            SPARE_THREADS,
+            1,
+        ),
+        (
+            "the number of the user's threads (RLIMIT_NPROC, `ulimit -u`)",
+            found.processes,
+            SPARE_THREADS,
+            1,
+        ),
+        (
+            "the memory available, in bytes,",
+            found.memory,
+            0,
+            MEMORY_PER_CONNECTION,
+        ),
+    ];
+    let lowest = limits
+        .into_iter()
+        .filter_map(|(limit, value, spare, each)| {
+            let value = value?;
+            let connections = value.saturating_sub(spare).checked_div(each)?;
+            Some((connections.max(1), Reason { limit, value }))
+        })
+        .min_by_key(|(connections, _)| *connections);
+    match lowest.map(|(connections, reason)| (usize::try_from(connections), reason)) {
+        Some((Ok(connections), reason)) if connections < wanted => (connections, Some(reason)),
+        _ => (wanted, None),
+    }
+}
+
+/// Asks the system.
+fn find() -> Found {
+    let (pids, memory) = groups_limits();
+    let is_root = nix::unistd::geteuid().is_root();
+    Found {
+        files: raised_files(),
+        maps: number(Path::new("/proc/sys/vm/max_map_count")),
+        pids,
+        processes: getrlimit(Resource::RLIMIT_NPROC)
+            .ok()
+            .map(|(soft, _)| soft)
+            .filter(|_| !is_root),
+        memory: memory.into_iter().chain(available_memory()).min(),
+    }
+}
+
+/// The number of descriptors, after it was raised as far as we may.
+fn raised_files() -> Option<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => Some(hard),
+        Err(_) => Some(soft),
+    }
+}
+
+/// `MemAvailable` of `/proc/meminfo` (proc(5)), in bytes.
+fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+/// The threads left and the memory allowed in our control groups (cgroups(7)).
+fn groups_limits() -> (Option<u64>, Option<u64>) {
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let mut pids = Vec::new();
+    let mut memory = Vec::new();
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let root = Path::new("/sys/fs/cgroup");
+        let unified = ["pids.max", "memory.max"];
+        let (root, [pids_max, memory_max]) = match controllers {
+            "" => (root.to_owned(), unified),
+            _ => (
+                root.join(controllers),
+                ["pids.max", "memory.limit_in_bytes"],
+            ),
+        };
+        for group in ancestors(&root, path) {
+            let current = number(&group.join("pids.current")).unwrap_or_default();
+            pids.extend(number(&group.join(pids_max)).map(|max| max.saturating_sub(current)));
+            memory.extend(number(&group.join(memory_max)));
+        }
+    }
+    (pids.into_iter().min(), memory.into_iter().min())
+}
+
+/// The directories of a group and of all groups around it. What does not exist, because we see
+/// another part of the tree, has no files to read.
+fn ancestors(root: &Path, path: &str) -> Vec<PathBuf> {
+    let group = Path::new(path.trim_start_matches('/'));
+    group.ancestors().map(|group| root.join(group)).collect()
+}
+
+/// A file that holds one number; `max` and everything else is none.
+fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_limits_everything_is_allowed() {
+        assert_eq!(allowed(&Found::default(), 1000), (1000, None));
+    }
+
+    #[test]
+    fn each_limit_allows_what_fits_below_it_and_no_more() {
+        type Set = fn(&mut Found, u64);
+        let cases: [(Set, u64, &str); 5] = [
+            (
+                |found, value| found.files = Some(value),
+                64 + 2000,
+                "RLIMIT_NOFILE",
+            ),
+            (
+                |found, value| found.maps = Some(value),
+                1024 + 12_000,
+                "vm.max_map_count",
+            ),
+            (
+                |found, value| found.pids = Some(value),
+                32 + 1000,
+                "pids.max",
+            ),
+            (
+                |found, value| found.processes = Some(value),
+                32 + 1000,
+                "RLIMIT_NPROC",
+            ),
+            (
+                |found, value| found.memory = Some(value),
+                65_536_000,
+                "memory",
+            ),
+        ];
+        for (set, enough, name) in cases {
+            let found = |value| {
+                let mut found = Found::default();
+                set(&mut found, value);
+                found
+            };
+            assert_eq!(allowed(&found(enough), 1000), (1000, None), "{name}");
+            let (connections, reason) = allowed(&found(enough - 1), 1000);
+            let reason = reason.unwrap();
+            assert_eq!(connections, 999, "{name}");
+            assert_eq!(reason.value, enough - 1);
+            assert!(reason.limit.contains(name), "{reason}");
+            assert_eq!(allowed(&found(0), 1000).0, 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_lowest_limit_is_named() {
+        let found = Found {
+            files: Some(264),
+            pids: Some(82),
+            ..Found::default()
+        };
+        let (connections, reason) = allowed(&found, 1000);
+        assert_eq!(connections, 50);
+        assert_eq!(
+            reason.unwrap().to_string(),
+            "the number of threads left in the control group (pids.max, systemd's TasksMax) is 82"
+        );
+    }
+
+    #[test]
+    fn a_group_is_inside_its_ancestors() {
+        let directories = ancestors(Path::new("/cg"), "/system.slice/srs-lite.service");
+        let expected = [
+            "/cg/system.slice/srs-lite.service",
+            "/cg/system.slice",
+            "/cg/",
+        ];
+        assert_eq!(directories, expected.map(PathBuf::from));
+        assert_eq!(ancestors(Path::new("/cg"), "/"), [PathBuf::from("/cg/")]);
+    }
+
+    #[test]
+    fn this_machine_says_something() {
+        let found = find();
+        assert!(found.files.is_some());
+        assert!(found.maps.is_some());
+        assert!(found.memory.is_some());
+    }
+}

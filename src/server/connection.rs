@@ -1,0 +1,251 @@
+//! One TCP connection: every read and write has a deadline, and it ends without losing what was
+//! sent.
+
+use core::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::MsgFlags;
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::limits;
+
+/// A connection, shared by the thread that reads it and the one that writes it. The descriptor
+/// closes when the last of them lets go, so nobody ever writes to a reused one.
+#[derive(Debug)]
+pub struct Connection {
+    /// Names it in the log.
+    pub id: u64,
+    /// The other end; IPv4 peers of an IPv6 socket as IPv4.
+    pub peer: SocketAddr,
+    socket: TcpStream,
+    /// Written by a sender: a stop leaves its end to that.
+    playing: AtomicBool,
+    /// The reader has seen the end.
+    left: AtomicBool,
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} {}", self.id, self.peer)
+    }
+}
+
+impl Connection {
+    /// Sets up a fresh socket.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses an option: the peer has gone already.
+    pub fn new(id: u64, socket: TcpStream) -> io::Result<Self> {
+        let peer = socket.peer_addr()?;
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        socket.set_nodelay(true)?;
+        // An accepted socket inherits the listener's.
+        socket.set_read_timeout(None)?;
+        let options = SockRef::from(&socket);
+        options.set_send_buffer_size(limits::SOCKET_SEND_BYTES)?;
+        options.set_tcp_keepalive(
+            &TcpKeepalive::new()
+                .with_time(limits::KEEPALIVE_IDLE)
+                .with_interval(limits::KEEPALIVE_INTERVAL)
+                .with_retries(limits::KEEPALIVE_PROBES),
+        )?;
+        Ok(Self {
+            id,
+            peer,
+            socket,
+            playing: AtomicBool::new(false),
+            left: AtomicBool::new(false),
+        })
+    }
+
+    /// Reads what there is, at least one byte; 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut`: nothing came until `deadline`. Others as the system says.
+    pub fn read(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(remaining(deadline)?))?;
+        self.read_again(buffer)
+    }
+
+    /// Reads under the timeout of [`Self::set_read_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::read`].
+    pub fn read_again(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match (&self.socket).read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(ErrorKind::TimedOut.into());
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// How long [`Self::read_again`] waits; `None`: for ever.
+    ///
+    /// # Errors
+    ///
+    /// As the system says.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.socket.set_read_timeout(timeout)
+    }
+
+    /// Reads what has arrived, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`: nothing has. Others as the system says.
+    pub fn read_waiting(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let descriptor = self.socket.as_raw_fd();
+        Ok(nix::sys::socket::recv(descriptor, buffer, MsgFlags::MSG_DONTWAIT)?)
+    }
+
+    /// Fills `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof`: the peer closed. Others as in [`Self::read`].
+    pub fn read_exact(&self, mut buffer: &mut [u8], deadline: Instant) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let length = self.read(buffer, deadline)?;
+            if length == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            buffer = buffer.get_mut(length..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut`: the peer did not take them all until `deadline`. Others as the system says.
+    pub fn write(&self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.socket.set_write_timeout(Some(remaining(deadline)?))?;
+            let length = retry(|| (&self.socket).write(bytes))?;
+            if length == 0 {
+                return Err(ErrorKind::WriteZero.into());
+            }
+            bytes = bytes.get(length..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Writes some of `slices`, blocking until `deadline`, or what fits without waiting if there
+    /// is none; how many bytes. 0 only if nothing fits.
+    ///
+    /// # Errors
+    ///
+    /// As the system says; `TimedOut` only with a deadline.
+    pub fn send(
+        &self,
+        slices: &[io::IoSlice<'_>],
+        deadline: Option<Instant>,
+    ) -> io::Result<usize> {
+        let mut flags = libc::MSG_NOSIGNAL;
+        match deadline {
+            Some(deadline) => self.socket.set_write_timeout(Some(remaining(deadline)?))?,
+            None => flags |= libc::MSG_DONTWAIT,
+        }
+        let socket = SockRef::from(&self.socket);
+        match retry(|| socket.send_vectored_with_flags(slices, flags)) {
+            Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_none() => Ok(0),
+            result => result,
+        }
+    }
+
+    /// Says that a sender writes from now on.
+    pub fn set_playing(&self) {
+        self.playing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a sender writes, and ends the connection.
+    pub fn is_playing(&self) -> bool {
+        self.playing.load(Ordering::Relaxed)
+    }
+
+    /// Says that nobody reads any more.
+    pub fn set_left(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the peer has closed, as far as the reader knows.
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Wakes the reader with an end of input; what has arrived can still be read.
+    pub fn shut_input(&self) {
+        // Fails only if the connection is gone already.
+        let _ = self.socket.shutdown(Shutdown::Read);
+    }
+
+    /// Sends the end of our output; the peer can still send.
+    pub fn shut_output(&self) {
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Ends both directions; wakes the reader.
+    pub fn shut(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Throws away what the kernel holds for the peer, and ends both directions.
+    pub fn reset(&self) {
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        self.shut();
+    }
+
+    /// Ends our output and reads until the peer has ended its own, at most
+    /// [`limits::LINGER_DEADLINE`]. Closing with unread input would make the kernel reset the
+    /// connection, and the peer lose what was sent last.
+    pub fn linger(&self) {
+        self.shut_output();
+        self.drain_input();
+    }
+
+    /// Reads until the peer has ended its output, at most [`limits::LINGER_DEADLINE`].
+    pub fn drain_input(&self) {
+        let deadline = deadline(limits::LINGER_DEADLINE);
+        let mut sink = [0; 4096];
+        while matches!(self.read(&mut sink, deadline), Ok(1..)) {}
+    }
+}
+
+/// `wait` from now.
+pub fn deadline(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now)
+}
+
+/// What is left until `deadline`, as a socket timeout: never 0, which would mean for ever.
+fn remaining(deadline: Instant) -> io::Result<Duration> {
+    let remaining = deadline.saturating_duration_since(Instant::now());
+    if remaining.is_zero() {
+        return Err(ErrorKind::TimedOut.into());
+    }
+    Ok(remaining.max(Duration::from_millis(1)))
+}
+
+fn retry(mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match write() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            result => return result,
+        }
+    }
+}

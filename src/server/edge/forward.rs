@@ -1,0 +1,272 @@
+//! A stream that is published to us, forwarded to an origin.
+
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use bytes::Bytes;
+use crossbeam_channel::RecvTimeoutError;
+use log::{debug, info};
+
+use crate::hub::frame::{Frame, Kind};
+use crate::hub::queue::FrameReceiver;
+use crate::hub::registry::{Publisher, Registry};
+use crate::hub::stream::{Start, Stream};
+use crate::limits;
+use crate::server::Server;
+use crate::server::connection::{Connection, deadline};
+use crate::server::edge::Edge;
+use crate::server::edge::origin::{Cause, OriginError, Upstream};
+use crate::server::edge::pull::Backoff;
+use crate::server::log::escape;
+use crate::server::publish::Refusal;
+use crate::server::sender::{Unsent, Writer};
+use crate::server::thread::Role;
+use crate::session::action::chunks;
+use crate::session::client::{ClientRequest, Event};
+use crate::wire::command::STREAM;
+use crate::wire::message::RawMessage;
+
+/// The publisher's end. Between it and the thread that writes to the origin is a stream of its
+/// own, which nobody can play: it bounds what waits, skips to a keyframe when the origin is slow,
+/// and has the headers when another origin takes over. Dropped, it ends the forwarding.
+#[derive(Debug)]
+pub struct Forwarder {
+    publisher: Publisher<Writer>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The publisher has left.
+    done: AtomicBool,
+    /// No origin takes the stream any more.
+    lost: Mutex<Option<Refusal>>,
+}
+
+/// The forwarding thread.
+struct Forward {
+    server: Arc<Server>,
+    stream: Arc<Stream<Writer>>,
+    shared: Arc<Shared>,
+    request: ClientRequest,
+    /// Shut when no origin can be had.
+    publisher: Arc<Connection>,
+}
+
+impl Forwarder {
+    /// Publishes to the first origin that can be reached.
+    ///
+    /// # Errors
+    ///
+    /// It says no, or none can be reached.
+    pub fn begin(
+        server: &Arc<Server>,
+        connection: &Arc<Connection>,
+        path: &str,
+        request: ClientRequest,
+    ) -> Result<Self, Refusal> {
+        let upstream = find(server, &request).map_err(|error| match error {
+            Some(OriginError {
+                cause: Cause::Refused(_, why),
+                ..
+            }) => Refusal::bad_name(format!("the origin says: {}", escape(&why))),
+            Some(error) => Refusal::bad_name(error.to_string()),
+            None => Refusal::bad_name("there is no origin"),
+        })?;
+        let refuse = |_| Refusal::bad_name("the server stops");
+        let publisher = Arc::new(Registry::new(0)).publish(path, false).map_err(refuse)?;
+        let shared = Arc::new(Shared::default());
+        let forward = Forward {
+            server: Arc::clone(server),
+            stream: Arc::clone(&publisher.stream),
+            shared: Arc::clone(&shared),
+            request,
+            publisher: Arc::clone(connection),
+        };
+        // Joined before the publisher may send: nothing is missed.
+        let joined = publisher.stream.join(Start::Anything);
+        info!("{connection}: {path} goes to origin {}", upstream.0.origin);
+        server
+            .threads
+            .spawn(Role::Forward, connection.id, move || {
+                forward.run(upstream, joined.frames);
+            })
+            .map_err(|error| Refusal::bad_name(format!("no thread to forward with: {error}")))?;
+        Ok(Self { publisher, shared })
+    }
+
+    /// Passes a message on; waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// No origin takes the stream any more.
+    pub fn deliver(&self, frame: Frame, now: Instant) -> Result<(), Refusal> {
+        self.publisher.deliver(frame, now);
+        self.lost().map_or(Ok(()), Err)
+    }
+
+    /// Why no origin takes the stream any more, if that is so.
+    pub fn lost(&self) -> Option<Refusal> {
+        let lost = self.shared.lost.lock();
+        lost.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        self.shared.done.store(true, Ordering::Relaxed);
+        // The thread sends what waits, and then takes its leave of the origin.
+        self.publisher.stream.end_players();
+    }
+}
+
+impl Forward {
+    fn run(self, upstream: (Upstream, u32), frames: FrameReceiver) {
+        let path = Arc::clone(&self.stream.path);
+        let mut next = Some((upstream, frames, Unsent::default()));
+        while let Some(((mut upstream, id), frames, opening)) = next.take() {
+            match pass_on(&mut upstream, id, &frames, opening) {
+                Ok(()) => return upstream.finish(),
+                Err(cause) => {
+                    let error = upstream.failed(cause);
+                    info!("{path}: {error}; looking for another one");
+                }
+            }
+            drop(frames);
+            let Some(upstream) = self.find_again() else {
+                return;
+            };
+            info!("{path}: goes on to origin {}", upstream.0.origin);
+            let joined = self.stream.join(Start::NextKeyframe);
+            let mut opening = Unsent::default();
+            for frame in &joined.opening {
+                opening.push(for_origin(frame, upstream.1));
+            }
+            next = Some((upstream, joined.frames, opening));
+        }
+    }
+
+    /// Looks for an origin until the deadline, or until the publisher has left. Then there is
+    /// none, and the publisher is told.
+    fn find_again(&self) -> Option<(Upstream, u32)> {
+        let give_up = deadline(limits::FORWARD_DEADLINE);
+        let mut backoff = Backoff::new(self.publisher.id);
+        loop {
+            let left = || self.shared.done.load(Ordering::Relaxed) || self.server.is_stopping();
+            if left() {
+                return None;
+            }
+            let error = match find(&self.server, &self.request) {
+                Ok(upstream) => return Some(upstream),
+                Err(error) => error,
+            };
+            let why = error.map_or_else(String::new, |error| error.to_string());
+            debug!("{}: {why}", self.stream.path);
+            if Instant::now() >= give_up {
+                let lost = Refusal::bad_name(format!("no origin takes the stream: {why}"));
+                let mut slot = self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner);
+                *slot = Some(lost);
+                drop(slot);
+                self.publisher.shut_input();
+                return None;
+            }
+            let until = deadline(backoff.next(true));
+            while Instant::now() < until && !left() {
+                thread::sleep(limits::POLL.min(until.saturating_duration_since(Instant::now())));
+            }
+        }
+    }
+}
+
+/// The first origin that takes the stream; or why the last one does not.
+fn find(
+    server: &Server,
+    request: &ClientRequest,
+) -> Result<(Upstream, u32), Option<OriginError>> {
+    let mut last = None;
+    let edge: &Edge = server.edge.as_ref().ok_or(None)?;
+    for (origin, patience) in edge.round(limits::PUBLISH_PATIENCE) {
+        match Upstream::open(server, edge, (origin, patience), request) {
+            Ok(upstream) => {
+                origin.set_down(false);
+                return Ok(upstream);
+            }
+            // It has decided; another one would let a second publisher in.
+            Err(error) if matches!(error.cause, Cause::Refused(..)) => return Err(Some(error)),
+            Err(error) => {
+                origin.set_down(true);
+                info!("{}: {error}", request.stream.split('?').next().unwrap_or_default());
+                last = Some(error);
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Writes to the origin until the publisher has left and everything is written.
+fn pass_on(
+    upstream: &mut Upstream,
+    id: u32,
+    frames: &FrameReceiver,
+    mut unsent: Unsent,
+) -> Result<(), Cause> {
+    let failed = |error: std::io::Error| Cause::Failed(error.into());
+    let mut buffer = vec![0; limits::PLAYER_READ_BYTES];
+    loop {
+        match frames.frames.recv_timeout(limits::POLL) {
+            Ok(first) => {
+                for frame in core::iter::once(first).chain(frames.frames.try_iter()) {
+                    frames.gauge.sent(frame.length());
+                    unsent.push(for_origin(&frame, id));
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        unsent
+            .send_all(&upstream.connection, deadline(limits::REPLY_DEADLINE))
+            .map_err(failed)?;
+        loop {
+            match upstream.connection.read_waiting(&mut buffer) {
+                Ok(0) => return Err(Cause::Closed),
+                Ok(length) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    upstream.received(bytes).map_err(Cause::Failed)?;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        while let Some(event) = upstream.event() {
+            match event {
+                Event::Refused(code, why) => return Err(Cause::Refused(code, why)),
+                Event::Ended => return Err(Cause::Closed),
+                Event::Send(_) | Event::Granted(_) | Event::Deliver(_) => {}
+            }
+        }
+    }
+}
+
+/// The frame as an origin takes it: metadata goes by `@setDataFrame`, and everything on the
+/// message stream that the origin gave us.
+fn for_origin(frame: &Arc<Frame>, message_stream_id: u32) -> Arc<Frame> {
+    let metadata = frame.kind == Kind::Metadata;
+    if message_stream_id == STREAM && !metadata {
+        return Arc::clone(frame);
+    }
+    let payload = if metadata {
+        let set = b"\x02\x00\x0d@setDataFrame".as_slice();
+        Bytes::from([set, &frame.payload].concat())
+    } else {
+        frame.payload.clone()
+    };
+    Arc::new(Frame::control(chunks(&RawMessage {
+        type_id: frame.type_id,
+        timestamp: frame.timestamp,
+        message_stream_id,
+        payload,
+    })))
+}

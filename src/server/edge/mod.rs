@@ -1,0 +1,200 @@
+//! The edge: where streams come from and go to when we are not their origin.
+
+pub mod forward;
+pub mod origin;
+pub mod pull;
+pub mod resolve;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use log::warn;
+
+use crate::config::OriginAddress;
+use crate::hub::registry::Attached;
+use crate::limits;
+use crate::server::Server;
+use crate::server::connection::Connection;
+use crate::server::edge::forward::Forwarder;
+use crate::server::edge::resolve::Resolver;
+use crate::server::publish::Refusal;
+use crate::server::sender::Writer;
+use crate::server::thread::Role;
+use crate::session::client::{ClientRequest, Purpose};
+use crate::wire::name::StreamRequest;
+
+/// What the edge of a process knows.
+#[derive(Debug)]
+pub struct Edge {
+    origins: Vec<Origin>,
+    /// Round robin.
+    next: AtomicUsize,
+    resolver: Resolver,
+    /// Our own addresses: an origin at one of them is ourselves, or a sibling.
+    listening: Vec<SocketAddr>,
+    pulls: Arc<AtomicUsize>,
+    unproven: Arc<AtomicUsize>,
+    absent: Mutex<HashMap<String, Instant>>,
+}
+
+/// One origin, and how it has been lately.
+#[derive(Debug)]
+pub struct Origin {
+    address: OriginAddress,
+    /// It failed lately: others are tried first until then.
+    down: Mutex<Option<Instant>>,
+}
+
+/// Counts as long as it lives.
+#[derive(Debug)]
+pub struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    /// One more, if there are fewer than `most`.
+    fn new(counter: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let more = |count: usize| (count < most).then(|| count.saturating_add(1));
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        counter.fetch_update(set, get, more).ok()?;
+        Some(Self(Arc::clone(counter)))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Edge {
+    /// An edge of `origins` that itself listens at `listening`.
+    pub fn new(origins: &[OriginAddress], listening: Vec<SocketAddr>) -> Self {
+        let origin = |address: &OriginAddress| Origin {
+            address: address.clone(),
+            down: Mutex::new(None),
+        };
+        Self {
+            origins: origins.iter().map(origin).collect(),
+            next: AtomicUsize::new(0),
+            resolver: Resolver::default(),
+            listening,
+            pulls: Arc::default(),
+            unproven: Arc::default(),
+            absent: Mutex::default(),
+        }
+    }
+
+    /// Sees to it that somebody fetches the stream.
+    ///
+    /// # Errors
+    ///
+    /// Too many streams are being fetched, or the system has no thread to give.
+    pub fn want(
+        &self,
+        server: &Arc<Server>,
+        attached: &Attached<Writer>,
+        request: &StreamRequest,
+        hops: u32,
+    ) -> Result<(), String> {
+        let Some(pull) = attached.pull() else {
+            return Ok(());
+        };
+        let counted = Counted::new(&self.pulls, limits::MAX_PULLS);
+        let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS);
+        let (Some(counted), Some(unproven)) = (counted, unproven) else {
+            warn!("too many streams are being looked for: {} is refused", request.path);
+            return Err("too many streams are being looked for; try again".to_owned());
+        };
+        let request = client_request(Purpose::Play, request, hops);
+        let fetch = pull::Fetch::new(Arc::clone(server), pull, request, counted, unproven);
+        server
+            .threads
+            .spawn(Role::Pull, server.next_id(), move || fetch.run())
+            .map(|_| ())
+            .map_err(|error| format!("cannot fetch the stream: {error}"))
+    }
+
+    /// Publishes the stream to an origin, before its publisher is told yes.
+    ///
+    /// # Errors
+    ///
+    /// An origin says no, or none can be reached.
+    pub fn forward(
+        &self,
+        server: &Arc<Server>,
+        connection: &Arc<Connection>,
+        request: &StreamRequest,
+        hops: u32,
+    ) -> Result<Forwarder, Refusal> {
+        let path = request.path.to_string();
+        let request = client_request(Purpose::Publish, request, hops);
+        let forwarder = Forwarder::begin(server, connection, &path, request)?;
+        self.absent().remove(&path);
+        Ok(forwarder)
+    }
+
+    /// The origins in the order in which to try them, and how long each may take: round robin,
+    /// those that failed lately last. With several, `patience` is shared out among them.
+    fn round(&self, patience: Duration) -> Vec<(&Origin, Duration)> {
+        let count = self.origins.len();
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let first = first.checked_rem(count).unwrap_or(0);
+        let now = Instant::now();
+        let rotated = self.origins.iter().cycle().skip(first).take(count);
+        let (up, down): (Vec<_>, Vec<_>) = rotated.partition(|origin| !origin.is_down(now));
+        let share = patience.checked_div(u32::try_from(count).unwrap_or(1));
+        let share = share.unwrap_or(patience).max(Duration::from_secs(1));
+        let patience = if count > 1 { share } else { patience };
+        up.into_iter().chain(down).map(|origin| (origin, patience)).collect()
+    }
+
+    /// When the stream may be looked for: at once, unless it was missing a moment ago.
+    fn not_before(&self, path: &str) -> Option<Instant> {
+        let missed = self.absent().get(path).copied()?;
+        missed.checked_add(limits::ABSENT_TIME)
+    }
+
+    /// Remembers that the stream was missing.
+    fn missed(&self, path: &str) {
+        let now = Instant::now();
+        let mut absent = self.absent();
+        if absent.len() >= limits::MAX_ABSENT_NAMES {
+            absent.retain(|_, missed| now.saturating_duration_since(*missed) < limits::ABSENT_TIME);
+        }
+        if absent.len() < limits::MAX_ABSENT_NAMES {
+            absent.insert(path.to_owned(), now);
+        }
+    }
+
+    fn absent(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Origin {
+    fn is_down(&self, now: Instant) -> bool {
+        let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        down.is_some_and(|until| now < until)
+    }
+
+    fn set_down(&self, down: bool) {
+        let until = down.then(|| Instant::now().checked_add(limits::ORIGIN_DOWN_TIME));
+        *self.down.lock().unwrap_or_else(PoisonError::into_inner) = until.flatten();
+    }
+}
+
+fn client_request(purpose: Purpose, request: &StreamRequest, hops: u32) -> ClientRequest {
+    let with_query = |name: &str, query: &str| match query {
+        "" => name.to_owned(),
+        query => format!("{name}?{query}"),
+    };
+    ClientRequest {
+        purpose,
+        host: String::new(),
+        app: with_query(request.path.app.as_str(), &request.app_query),
+        stream: with_query(request.path.name.as_str(), &request.query),
+        hops: hops.saturating_add(1),
+    }
+}

@@ -1,0 +1,290 @@
+//! A connection to an origin: resolve, connect, handshake, ask; each phase under a deadline.
+
+use core::fmt;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+
+use crate::limits;
+use crate::server::Server;
+use crate::server::connection::{Connection, deadline};
+use crate::server::edge::{Edge, Origin};
+use crate::server::error::ConnectionError;
+use crate::server::log::escape;
+use crate::session::acknowledgement::Acknowledger;
+use crate::session::action::chunks;
+use crate::session::assembler::Assembler;
+use crate::session::client::{ClientRequest, ClientSession, Event};
+use crate::wire::handshake;
+
+/// What was being done when it failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// Looking up the name.
+    Resolve,
+    /// TCP.
+    Connect,
+    /// RTMP handshake.
+    Handshake,
+    /// `connect` … `publish` or `play`.
+    Answer,
+    /// Relaying.
+    Media,
+}
+
+/// An attempt at an origin that failed.
+#[derive(Debug)]
+pub struct OriginError {
+    /// `host:port`, as configured.
+    pub origin: String,
+    /// What was being done.
+    pub phase: Phase,
+    /// Why it failed.
+    pub cause: Cause,
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub enum Cause {
+    /// The socket, a deadline, or the protocol.
+    Failed(ConnectionError),
+    /// The origin closed the connection.
+    Closed,
+    /// The origin says no: code and description.
+    Refused(String, String),
+    /// The origin is ourselves, or a sibling on our port.
+    Loop(SocketAddr),
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::Resolve => "resolving",
+            Phase::Connect => "connecting",
+            Phase::Handshake => "handshake",
+            Phase::Answer => "waiting for its answer",
+            Phase::Media => "relaying",
+        };
+        write!(f, "origin {}: {phase}: ", self.origin)?;
+        match &self.cause {
+            Cause::Failed(ConnectionError::Io(error)) if error.kind() == ErrorKind::TimedOut => {
+                f.write_str("it took too long")
+            }
+            Cause::Failed(error) => error.fmt(f),
+            Cause::Closed => f.write_str("it closed the connection"),
+            Cause::Refused(code, why) => write!(f, "{} ({})", escape(code), escape(why)),
+            Cause::Loop(address) => write!(
+                f,
+                "{address} is this server's own port: cluster.origin must name another server"
+            ),
+        }
+    }
+}
+
+/// A connection to an origin that has been asked for a stream.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The socket.
+    pub connection: Connection,
+    /// `host:port`, as configured.
+    pub origin: String,
+    session: ClientSession,
+    assembler: Assembler,
+    acknowledger: Acknowledger,
+    input: BytesMut,
+    events: VecDeque<Event>,
+}
+
+impl Upstream {
+    /// Connects to `origin`, does the handshake, asks, and waits for a yes; the message stream id
+    /// comes with it.
+    ///
+    /// # Errors
+    ///
+    /// Which phase failed, and why.
+    pub fn open(
+        server: &Server,
+        edge: &Edge,
+        (origin, patience): (&Origin, Duration),
+        request: &ClientRequest,
+    ) -> Result<(Self, u32), OriginError> {
+        let address = &origin.address;
+        let host = if address.host.contains(':') {
+            format!("[{}]:{}", address.host, address.port)
+        } else {
+            format!("{}:{}", address.host, address.port)
+        };
+        let end = deadline(patience);
+        let fail = |phase| {
+            let origin = host.clone();
+            move |cause| OriginError {
+                origin,
+                phase,
+                cause,
+            }
+        };
+        let io = |phase| {
+            let fail = fail(phase);
+            move |error: io::Error| fail(Cause::Failed(error.into()))
+        };
+        let within = |limit| deadline(limit).min(end);
+        let id = server.next_id();
+        let addresses = edge
+            .resolver
+            .resolve(&server.threads, id, address, within(limits::RESOLVE_DEADLINE))
+            .map_err(io(Phase::Resolve))?;
+        let socket = connect(&addresses, end).map_err(io(Phase::Connect))?;
+        if let Some(address) = edge.is_loop(&socket) {
+            return Err(fail(Phase::Connect)(Cause::Loop(address)));
+        }
+        let connection = Connection::new(id, socket).map_err(io(Phase::Connect))?;
+        shake_hands(&connection, within(limits::ORIGIN_HANDSHAKE_DEADLINE))
+            .map_err(io(Phase::Handshake))?;
+        let mut events = Vec::new();
+        let request = ClientRequest {
+            host: host.clone(),
+            ..request.clone()
+        };
+        let mut assembler = Assembler::default();
+        assembler.trust();
+        let mut upstream = Self {
+            connection,
+            origin: host.clone(),
+            session: ClientSession::new(request, &mut events),
+            assembler,
+            acknowledger: Acknowledger::default(),
+            input: BytesMut::new(),
+            events: VecDeque::from(events),
+        };
+        let answer = upstream.await_yes(within(limits::ORIGIN_ANSWER_DEADLINE));
+        match answer {
+            Ok(id) => Ok((upstream, id)),
+            Err(cause) => Err(fail(Phase::Answer)(cause)),
+        }
+    }
+
+    /// The next thing the origin said, of what has been read.
+    pub fn event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Takes in what was read; answers what must be answered.
+    ///
+    /// # Errors
+    ///
+    /// The origin broke the protocol, or does not take our answer.
+    pub fn received(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
+        let mut events = Vec::new();
+        self.input.extend_from_slice(bytes);
+        if let Some(message) = self.acknowledger.received(bytes.len()) {
+            events.push(Event::Send(chunks(&message)));
+        }
+        while let Some(message) = self.assembler.next_message(&mut self.input)? {
+            self.session.handle(message, &mut events)?;
+        }
+        self.take(events)
+    }
+
+    /// Says that our stream is over, and ends the connection so that this arrives.
+    pub fn finish(mut self) {
+        let mut events = Vec::new();
+        self.session.unpublish(&mut events);
+        // If it cannot be said any more, the end of the connection says it.
+        let _ = self.take(events);
+        self.connection.linger();
+    }
+
+    /// What failed while relaying.
+    pub fn failed(&self, cause: Cause) -> OriginError {
+        OriginError {
+            origin: self.origin.clone(),
+            phase: Phase::Media,
+            cause,
+        }
+    }
+
+    /// Writes what is to be sent, and keeps the rest for [`Self::event`].
+    fn take(&mut self, events: impl IntoIterator<Item = Event>) -> Result<(), ConnectionError> {
+        let mut out = BytesMut::new();
+        for event in events {
+            match event {
+                Event::Send(ref bytes) => out.extend_from_slice(bytes),
+                Event::Granted(_) | Event::Refused(..) | Event::Deliver(_) | Event::Ended => {
+                    self.events.push_back(event);
+                }
+            }
+        }
+        let deadline = deadline(limits::REPLY_DEADLINE);
+        Ok(self.connection.write(&out, deadline)?)
+    }
+
+    fn await_yes(&mut self, deadline: Instant) -> Result<u32, Cause> {
+        let failed = |error: io::Error| Cause::Failed(error.into());
+        let first = core::mem::take(&mut self.events);
+        self.take(first).map_err(Cause::Failed)?;
+        let mut buffer = vec![0; limits::READ_BYTES];
+        loop {
+            match self.event() {
+                Some(Event::Granted(id)) => return Ok(id),
+                Some(Event::Refused(code, why)) => return Err(Cause::Refused(code, why)),
+                Some(_) => {}
+                None => {
+                    let length = self.connection.read(&mut buffer, deadline);
+                    let length = length.map_err(failed)?;
+                    if length == 0 {
+                        return Err(Cause::Closed);
+                    }
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    self.received(bytes).map_err(Cause::Failed)?;
+                }
+            }
+        }
+    }
+}
+
+impl Edge {
+    /// Our address, if the connection has come out at one of our own listeners' addresses.
+    fn is_loop(&self, socket: &TcpStream) -> Option<SocketAddr> {
+        let (peer, local) = (socket.peer_addr().ok()?, socket.local_addr().ok()?);
+        let ip = peer.ip().to_canonical();
+        let ours = |address: &&SocketAddr| {
+            let listener = address.ip().to_canonical();
+            address.port() == peer.port() && (listener.is_unspecified() || listener == ip)
+        };
+        let here = local.ip().to_canonical() == ip;
+        (here && self.listening.iter().any(|address| ours(&address))).then_some(peer)
+    }
+}
+
+/// The first of `addresses` that answers.
+fn connect(addresses: &[SocketAddr], end: Instant) -> io::Result<TcpStream> {
+    let mut last = ErrorKind::TimedOut.into();
+    for address in addresses {
+        let rest = end.saturating_duration_since(Instant::now());
+        if rest.is_zero() {
+            break;
+        }
+        match TcpStream::connect_timeout(address, rest.min(limits::CONNECT_DEADLINE)) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// [RTMP §5.2]
+fn shake_hands(connection: &Connection, deadline: Instant) -> io::Result<()> {
+    connection.write(&handshake::c0_c1(connection.id), deadline)?;
+    let mut s0_s1 = [0; handshake::OPENING_LENGTH];
+    connection.read_exact(&mut s0_s1, deadline)?;
+    let [version, s1 @ ..] = s0_s1;
+    if version != handshake::VERSION {
+        return Err(io::Error::new(ErrorKind::InvalidData, "it does not speak RTMP"));
+    }
+    connection.write(&s1, deadline)?;
+    let mut s2 = [0; handshake::PACKET_LENGTH];
+    connection.read_exact(&mut s2, deadline)
+}

@@ -1,0 +1,297 @@
+//! The thread that fetches one stream from the origins while somebody wants it.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{debug, info};
+
+use crate::hub::registry::{Publisher, Pull};
+use crate::limits;
+use crate::server::Server;
+use crate::server::connection::deadline;
+use crate::server::edge::origin::{Cause, OriginError, Phase, Upstream};
+use crate::server::edge::{Counted, Edge};
+use crate::server::publish::frame;
+use crate::server::sender::Writer;
+use crate::session::client::{ClientRequest, Event};
+
+/// A stream that is being fetched.
+#[derive(Debug)]
+pub struct Fetch {
+    server: Arc<Server>,
+    pull: Pull<Writer>,
+    request: ClientRequest,
+    _counted: Counted,
+    /// Until the first media.
+    unproven: Option<Counted>,
+    backoff: Backoff,
+}
+
+/// Why a fetch stopped relaying.
+enum Stop {
+    /// Nobody wants the stream any more.
+    Unwanted,
+    /// The origin says that the stream is over.
+    Over,
+    /// The origin failed.
+    Failed(OriginError),
+}
+
+impl Fetch {
+    /// Will fetch for `pull`.
+    pub fn new(
+        server: Arc<Server>,
+        pull: Pull<Writer>,
+        request: ClientRequest,
+        counted: Counted,
+        unproven: Counted,
+    ) -> Self {
+        let seed = server.next_id();
+        Self {
+            server,
+            pull,
+            request,
+            _counted: counted,
+            unproven: Some(unproven),
+            backoff: Backoff::new(seed),
+        }
+    }
+
+    /// Fetches until nobody wants the stream. The body of its thread.
+    pub fn run(mut self) {
+        let server = Arc::clone(&self.server);
+        let Some(edge) = &server.edge else {
+            return;
+        };
+        let path = Arc::clone(&self.pull.stream.path);
+        if let Some(not_before) = edge.not_before(&path)
+            && !self.wait(not_before)
+        {
+            return;
+        }
+        loop {
+            match self.attempt(edge) {
+                Stop::Unwanted => {
+                    debug!("{path}: not wanted any more");
+                    return;
+                }
+                Stop::Over => {
+                    info!("{path}: the origin says that it is over");
+                    self.pull.stream.end_players();
+                }
+                Stop::Failed(error) => {
+                    // Said once; the attempts that follow are for those who look for them.
+                    if self.backoff.is_fresh() {
+                        info!("{path}: {error}; trying again");
+                    } else {
+                        debug!("{path}: {error}");
+                    }
+                }
+            }
+            let watched = self.unproven.is_none();
+            let wait = self.backoff.next(watched);
+            if !self.wait(deadline(wait)) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until `until`; `false` if nobody wants the stream any more.
+    fn wait(&mut self, until: Instant) -> bool {
+        loop {
+            let now = Instant::now();
+            if self.pull.retire(Duration::ZERO, now) {
+                return false;
+            }
+            let rest = until.saturating_duration_since(now);
+            if rest.is_zero() {
+                return true;
+            }
+            thread::sleep(rest.min(limits::POLL));
+        }
+    }
+
+    /// Tries every origin once, and relays from the first that has the stream.
+    fn attempt(&mut self, edge: &Edge) -> Stop {
+        let path = Arc::clone(&self.pull.stream.path);
+        let mut last = Stop::Unwanted;
+        for (origin, patience) in edge.round(self.patience()) {
+            if self.pull.retire(Duration::ZERO, Instant::now()) {
+                return Stop::Unwanted;
+            }
+            let opened = Upstream::open(&self.server, edge, (origin, patience), &self.request);
+            let error = match opened {
+                Ok((upstream, _)) => {
+                    origin.set_down(false);
+                    match self.relay(upstream) {
+                        Stop::Failed(error) => error,
+                        stop @ (Stop::Unwanted | Stop::Over) => return stop,
+                    }
+                }
+                Err(error) => error,
+            };
+            match error.cause {
+                Cause::Refused(..) if self.unproven.is_some() => edge.missed(&path),
+                Cause::Refused(..) => {}
+                Cause::Failed(_) | Cause::Closed | Cause::Loop(_) => origin.set_down(true),
+            }
+            let relayed = error.phase == Phase::Media;
+            last = Stop::Failed(error);
+            if relayed {
+                break;
+            }
+        }
+        last
+    }
+
+    /// How long one origin, or all in turn, may take to give us the stream.
+    fn patience(&self) -> Duration {
+        if self.server.edge.as_ref().is_some_and(|edge| edge.origins.len() > 1) {
+            return self.server.config.play.play_wait;
+        }
+        limits::CONNECT_DEADLINE.saturating_add(limits::ORIGIN_ANSWER_DEADLINE)
+    }
+
+    /// Relays from an origin that has said yes.
+    fn relay(&mut self, mut upstream: Upstream) -> Stop {
+        match self.pump(&mut upstream) {
+            Ok(stop) => stop,
+            Err(cause) => Stop::Failed(upstream.failed(cause)),
+        }
+    }
+
+    fn pump(&mut self, upstream: &mut Upstream) -> Result<Stop, Cause> {
+        let mut buffer = vec![0; limits::READ_BYTES];
+        let mut source: Option<Source> = None;
+        let mut heard = Instant::now();
+        loop {
+            while let Some(event) = upstream.event() {
+                match event {
+                    Event::Deliver(media) => {
+                        let source = source.get_or_insert_with(|| self.begin(upstream));
+                        if !source.publisher.deliver(frame(media), Instant::now()) {
+                            return Ok(Stop::Unwanted);
+                        }
+                    }
+                    Event::Ended => return Ok(Stop::Over),
+                    Event::Refused(code, why) => return Err(Cause::Refused(code, why)),
+                    Event::Send(_) | Event::Granted(_) => {}
+                }
+            }
+            let wait = source.as_mut().map_or(limits::POLL, Source::settle);
+            let linger = source.as_ref().map_or(Duration::ZERO, |_| limits::PULL_LINGER);
+            if self.pull.retire(linger, Instant::now()) {
+                return Ok(Stop::Unwanted);
+            }
+            match upstream.connection.read(&mut buffer, deadline(wait)) {
+                Ok(0) => return Err(Cause::Closed),
+                Ok(length) => {
+                    heard = Instant::now();
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    upstream.received(bytes).map_err(Cause::Failed)?;
+                }
+                Err(error) if error.kind() == ErrorKind::TimedOut => {
+                    if let Some(source) = &mut source {
+                        source.go_live();
+                    }
+                    if heard.elapsed() > limits::ORIGIN_STALL_DEADLINE {
+                        return Err(Cause::Failed(error.into()));
+                    }
+                }
+                Err(error) => return Err(Cause::Failed(error.into())),
+            }
+        }
+    }
+
+    /// The first media: the stream has a source.
+    fn begin(&mut self, upstream: &Upstream) -> Source {
+        let path = &self.pull.stream.path;
+        info!("{path}: comes from origin {}", upstream.origin);
+        self.unproven = None;
+        self.backoff.reset();
+        Source {
+            publisher: self.pull.publish(),
+            burst: Some(Instant::now()),
+        }
+    }
+}
+
+/// What feeds the stream, and since when the origin's burst lasts, if it does.
+struct Source {
+    publisher: Publisher<Writer>,
+    burst: Option<Instant>,
+}
+
+impl Source {
+    /// How long to wait for more. During the burst that is short, and players who are there
+    /// already get time to take it.
+    fn settle(&mut self) -> Duration {
+        let Some(begun) = self.burst else {
+            return limits::POLL;
+        };
+        while self.publisher.stream.is_crowded() && begun.elapsed() < limits::BURST_TIME {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if begun.elapsed() >= limits::BURST_TIME {
+            self.go_live();
+        }
+        limits::BURST_GAP
+    }
+
+    /// The burst is over: who waits for the stream may join.
+    fn go_live(&mut self) {
+        if self.burst.take().is_some() {
+            self.publisher.go_live();
+        }
+    }
+}
+
+/// How long to wait between attempts.
+#[derive(Debug)]
+pub struct Backoff {
+    wait: Duration,
+    /// State of the jitter.
+    random: u64,
+}
+
+impl Backoff {
+    /// Begins with the shortest wait; `seed` sets the jitter.
+    pub const fn new(seed: u64) -> Self {
+        Self {
+            wait: limits::BACKOFF_MIN,
+            random: seed,
+        }
+    }
+
+    /// Begins anew.
+    pub const fn reset(&mut self) {
+        self.wait = limits::BACKOFF_MIN;
+    }
+
+    /// Whether nothing has failed since the beginning.
+    pub fn is_fresh(&self) -> bool {
+        self.wait == limits::BACKOFF_MIN
+    }
+
+    /// The next wait: half as long again as the one before, give or take a fifth, so that many
+    /// streams do not come back at once. `watched`: somebody sits before a still picture.
+    pub fn next(&mut self, watched: bool) -> Duration {
+        let most = if watched {
+            limits::BACKOFF_MAX_WATCHED
+        } else {
+            limits::BACKOFF_MAX
+        };
+        let wait = self.wait.min(most);
+        self.wait = wait.saturating_add(wait.checked_div(2).unwrap_or(wait));
+        // Knuth's MMIX generator; its high bits are random enough for this.
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let percent = u32::try_from((self.random >> 33).checked_rem(41).unwrap_or(0)).unwrap_or(0);
+        let jittered = wait.saturating_mul(percent.saturating_add(80));
+        jittered.checked_div(100).unwrap_or(wait)
+    }
+}

@@ -1,0 +1,59 @@
+//! Why a connection ended, if not as it should.
+
+use core::fmt;
+use std::io::{self, ErrorKind};
+
+use log::Level;
+
+use crate::session::error::{ChunkError, SessionError};
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum ConnectionError {
+    /// The socket failed, or the peer missed a deadline.
+    Io(io::Error),
+    /// The peer broke the protocol.
+    Session(SessionError),
+}
+
+impl ConnectionError {
+    /// How loudly to say it: by whose fault it is.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Io(_) | Self::Session(_) => Level::Info,
+        }
+    }
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) if error.kind() == ErrorKind::TimedOut => {
+                f.write_str("the peer missed a deadline")
+            }
+            Self::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                f.write_str("the peer left in the middle of the handshake")
+            }
+            Self::Io(error) => error.fmt(f),
+            Self::Session(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<io::Error> for ConnectionError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<SessionError> for ConnectionError {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl From<ChunkError> for ConnectionError {
+    fn from(error: ChunkError) -> Self {
+        Self::Session(error.into())
+    }
+}

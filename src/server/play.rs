@@ -1,0 +1,178 @@
+//! A connection that plays: waits for its stream, takes its opening, and then only reads.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use log::info;
+
+use crate::config::Access;
+use crate::hub::frame::Frame;
+use crate::hub::queue::{Gauge, Switch, count_in};
+use crate::hub::registry::Attached;
+use crate::hub::stream::{HandOver, Start, Stream};
+use crate::limits;
+use crate::server::Server;
+use crate::server::connection::deadline;
+use crate::server::error::ConnectionError;
+use crate::server::rtmp::Peer;
+use crate::server::sender::{Sender, Unsent, Writer};
+use crate::server::thread::Role;
+use crate::session::action::{Action, Filter};
+use crate::wire::name::StreamRequest;
+
+/// Serves a player to its end; why it ended.
+///
+/// # Errors
+///
+/// The player broke the protocol, or did not take its opening.
+pub fn serve(peer: &mut Peer, request: &StreamRequest) -> Result<&'static str, ConnectionError> {
+    let attached = match find(peer, request) {
+        Ok(attached) => attached,
+        Err(why) => {
+            info!("{}: may not play {}: {why}", peer.connection, request.path);
+            peer.refuse("NetStream.Play.StreamNotFound", &why)?;
+            return Ok("refused");
+        }
+    };
+    let mut actions = Vec::new();
+    peer.session.play_granted(&mut actions);
+    let mut opening = Unsent::default();
+    opening.push(Arc::new(Frame::control(peer.take_outbox())));
+    for action in actions {
+        if let Action::Send(bytes) = action {
+            opening.push(Arc::new(Frame::control(bytes)));
+        }
+    }
+    let joined = attached.stream.join(Start::Group);
+    let seat = Seat {
+        stream: Arc::clone(&attached.stream),
+        player: joined.player,
+        gauge: Arc::clone(&joined.frames.gauge),
+    };
+    for frame in joined.opening {
+        opening.push(frame);
+    }
+    info!("{}: plays {}", peer.connection, request.path);
+    let server = &peer.server;
+    let connection = Arc::clone(&peer.connection);
+    let writer = Writer::open(connection, joined.frames, opening, &server.rhythm.players)?;
+    hand_over(server, &attached.stream, writer)?;
+    let result = listen(peer, &seat);
+    drop(seat);
+    if result.is_ok() {
+        // The sender sends what is queued and ends our output; see `Connection::linger`.
+        peer.connection.drain_input();
+    }
+    result
+}
+
+/// The stream, live; or why there is none.
+fn find(peer: &Peer, request: &StreamRequest) -> Result<Attached<Writer>, String> {
+    let server = &peer.server;
+    let security = &server.config.security;
+    let allowed = security.check(Access::Play, peer.connection.peer.ip());
+    allowed.map_err(|refusal| refusal.to_string())?;
+    let stopping = |_| "the server stops".to_owned();
+    let path = request.path.to_string();
+    let attached = server.registry.attach(&path).map_err(stopping)?;
+    if let Some(edge) = &server.edge {
+        edge.want(server, &attached, request, peer.session.hops())?;
+    }
+    let wait = server.config.play.play_wait;
+    if attached.stream.wait_live(deadline(wait)) {
+        return Ok(attached);
+    }
+    let seconds = wait.as_secs_f64();
+    Err(format!("there is no such stream, and none came within {seconds} s"))
+}
+
+/// Gives the player to the stream's sender, and starts that if it is the first.
+fn hand_over(
+    server: &Arc<Server>,
+    stream: &Arc<Stream<Writer>>,
+    writer: Writer,
+) -> Result<(), ConnectionError> {
+    let start = |joins| {
+        let registry = Arc::clone(&server.registry);
+        let sender = Sender::new(registry, Arc::clone(stream), server.rhythm.clone(), joins);
+        let rung = sender.rung();
+        let thread = server
+            .threads
+            .spawn(Role::Send, server.next_id(), move || sender.run())?;
+        Ok(Sender::bell(&rung, thread.thread()))
+    };
+    stream.hand_over(writer, start).map_err(|error| match error {
+        HandOver::NotStarted(error) => ConnectionError::Io(error),
+        HandOver::NotTaken => ConnectionError::Io(std::io::ErrorKind::TimedOut.into()),
+    })
+}
+
+/// Reads what a player says: pings, acknowledgements, pauses, and the end.
+fn listen(peer: &mut Peer, seat: &Seat) -> Result<&'static str, ConnectionError> {
+    let mut buffer = [0; limits::PLAYER_READ_BYTES];
+    peer.connection.set_read_timeout(None)?;
+    loop {
+        let length = peer.connection.read_again(&mut buffer)?;
+        if length == 0 {
+            let over = seat.gauge.is_over();
+            return Ok(if over { "the stream is over" } else { "closed by peer" });
+        }
+        peer.received(buffer.get(..length).unwrap_or_default());
+        while let Some(actions) = peer.actions()? {
+            for action in actions {
+                match action {
+                    Action::Send(bytes) => peer.reply(&bytes),
+                    Action::Filter(filter, off) => seat.switch(filter, off),
+                    Action::Close(_) => return Ok("done"),
+                    Action::Publish(_)
+                    | Action::Play(_)
+                    | Action::Deliver(_)
+                    | Action::Unpublish => {}
+                }
+            }
+        }
+        let replies = peer.take_outbox();
+        if !replies.is_empty() && !seat.reply(replies) {
+            return Ok("takes no replies");
+        }
+    }
+}
+
+/// A place in the fan-out, given up on drop.
+struct Seat {
+    stream: Arc<Stream<Writer>>,
+    player: u64,
+    gauge: Arc<Gauge>,
+}
+
+impl Seat {
+    fn switch(&self, filter: Filter, off: bool) {
+        let switch = match filter {
+            Filter::All => Switch::All,
+            Filter::Audio => Switch::Audio,
+            Filter::Video => Switch::Video,
+        };
+        self.gauge.switch(switch, off);
+    }
+
+    /// Queues a reply behind the media; whether it found a place in time. What comes too late for
+    /// a stream that is over counts as sent.
+    fn reply(&self, bytes: Bytes) -> bool {
+        let Some((frames, gauge, bell)) = self.stream.control(self.player) else {
+            return true;
+        };
+        let frame = Arc::new(Frame::control(bytes));
+        count_in(&gauge, &frame);
+        let sent = frames.send_timeout(frame, limits::CONTROL_DEADLINE).is_ok();
+        if let Some(bell) = bell {
+            bell.ring();
+        }
+        sent
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.stream.leave(self.player);
+    }
+}

@@ -1,0 +1,169 @@
+//! A connection that publishes: where its messages go, and how long it may be silent.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::{Access, Republish};
+use crate::hub::frame::{Frame, Kind};
+use crate::hub::registry::Publisher;
+use crate::server::Server;
+use crate::server::connection::Connection;
+use crate::server::edge::forward::Forwarder;
+use crate::server::sender::Writer;
+use crate::session::media::{Media, MediaKind};
+use crate::session::server::ServerSession;
+use crate::wire::flv::TagKind;
+use crate::wire::name::StreamRequest;
+
+/// A granted `publish`. Dropped, it ends: the name is free again.
+#[derive(Debug)]
+pub struct Publication {
+    sink: Sink,
+    firstpkt_timeout: Duration,
+    normal_timeout: Duration,
+    /// When the last message came; `None` before the first.
+    last: Option<Instant>,
+    begun: Instant,
+}
+
+/// Where the messages go.
+#[derive(Debug)]
+enum Sink {
+    /// To our players: we are the origin.
+    Hub(Publisher<Writer>),
+    /// To an origin: players pull from there, also ours.
+    Origin(Forwarder),
+}
+
+/// Why a peer may not publish, or not any longer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// For `onStatus`.
+    pub code: &'static str,
+    /// For the peer and the log.
+    pub why: String,
+}
+
+impl Refusal {
+    /// The name cannot be published.
+    pub fn bad_name(why: impl Into<String>) -> Self {
+        Self {
+            code: "NetStream.Publish.BadName",
+            why: why.into(),
+        }
+    }
+}
+
+impl Publication {
+    /// Asks for the stream's name: here, or on an edge at an origin.
+    ///
+    /// # Errors
+    ///
+    /// Why not, for the peer to hear.
+    pub fn begin(
+        server: &Arc<Server>,
+        connection: &Arc<Connection>,
+        session: &ServerSession,
+        request: &StreamRequest,
+    ) -> Result<Self, Refusal> {
+        let security = &server.config.security;
+        security
+            .check(Access::Publish, connection.peer.ip())
+            .map_err(|refusal| Refusal::bad_name(refusal.to_string()))?;
+        let config = &server.config.publish;
+        let sink = if let Some(edge) = &server.edge {
+            Sink::Origin(edge.forward(server, connection, request, session.hops())?)
+        } else {
+            let takeover = config.republish == Republish::Takeover;
+            let path = request.path.to_string();
+            let publisher = server.registry.publish(&path, takeover);
+            let busy = |_| Refusal::bad_name("somebody else publishes this stream");
+            Sink::Hub(publisher.map_err(busy)?)
+        };
+        Ok(Self {
+            sink,
+            firstpkt_timeout: config.firstpkt_timeout,
+            normal_timeout: config.normal_timeout,
+            last: None,
+            begun: Instant::now(),
+        })
+    }
+
+    /// Sets the socket's timeout for [`Self::read`].
+    ///
+    /// # Errors
+    ///
+    /// The connection is gone.
+    pub fn prepare(&self, connection: &Connection) -> io::Result<()> {
+        connection.set_read_timeout(Some(self.firstpkt_timeout))
+    }
+
+    /// Reads on.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut`: the publisher was silent for too long, or sends anything but media.
+    pub fn read(&self, connection: &Connection, buffer: &mut [u8]) -> io::Result<usize> {
+        let (since, timeout) = match self.last {
+            Some(last) => (last, self.normal_timeout),
+            None => (self.begun, self.firstpkt_timeout),
+        };
+        if since.elapsed() > timeout {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        connection.read_again(buffer)
+    }
+
+    /// Passes a message on.
+    ///
+    /// # Errors
+    ///
+    /// The publication is over; why, for the peer to hear.
+    pub fn deliver(&mut self, connection: &Connection, media: Media) -> Result<(), Refusal> {
+        let now = Instant::now();
+        if self.last.replace(now).is_none() {
+            // Fails only if the connection is gone: the next read says so.
+            let _ = connection.set_read_timeout(Some(self.normal_timeout));
+        }
+        #[cfg(test)]
+        crate::server::fault::maybe_panic(crate::server::fault::Place::Publisher, self.path());
+        let frame = frame(media);
+        match &self.sink {
+            Sink::Hub(publisher) => publisher.deliver(frame, now).then_some(()).ok_or_else(|| {
+                Refusal::bad_name("another publisher has taken over, or the server stops")
+            }),
+            Sink::Origin(forwarder) => forwarder.deliver(frame, now),
+        }
+    }
+
+    /// Why the stream cannot go on although the publisher could, if that is so.
+    pub fn lost(&self) -> Option<Refusal> {
+        match &self.sink {
+            Sink::Hub(_) => None,
+            Sink::Origin(forwarder) => forwarder.lost(),
+        }
+    }
+
+    #[cfg(test)]
+    fn path(&self) -> &str {
+        match &self.sink {
+            Sink::Hub(publisher) => &publisher.stream.path,
+            Sink::Origin(_) => "",
+        }
+    }
+}
+
+/// A message of a stream, as the hub knows it.
+pub fn frame(media: Media) -> Frame {
+    let kind = match media.kind {
+        MediaKind::Metadata => Kind::Metadata,
+        MediaKind::Data => Kind::Data,
+        MediaKind::Tag(TagKind::AudioHeader) => Kind::AudioHeader,
+        MediaKind::Tag(TagKind::VideoHeader) => Kind::VideoHeader,
+        MediaKind::Tag(TagKind::RandomAccess) => Kind::RandomAccess,
+        MediaKind::Tag(TagKind::Dependent) => Kind::Dependent,
+        MediaKind::Tag(TagKind::Audio) => Kind::Audio,
+    };
+    Frame::new(kind, media.slot, media.type_id, media.timestamp, media.payload)
+}

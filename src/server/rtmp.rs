@@ -1,0 +1,294 @@
+//! One RTMP connection: read → assemble → handle → act.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use log::{debug, info};
+
+use crate::limits;
+use crate::server::Server;
+use crate::server::connection::{Connection, deadline};
+use crate::server::error::ConnectionError;
+use crate::server::play;
+use crate::server::publish::Publication;
+use crate::session::acknowledgement::Acknowledger;
+use crate::session::action::{Action, Ending, chunks};
+use crate::session::assembler::Assembler;
+use crate::session::error::SessionError;
+use crate::session::server::ServerSession;
+use crate::wire::control::Control;
+use crate::wire::handshake;
+use crate::wire::message::{RawMessage, type_id};
+use crate::wire::name::StreamRequest;
+
+/// Serves one connection to its end. The body of its thread.
+pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
+    debug!("{connection}: connected");
+    let begun = Instant::now();
+    let mut peer = Peer::new(Arc::clone(server), Arc::clone(connection));
+    let result = peer.handshake().and_then(|()| peer.receive());
+    connection.set_left();
+    let what = peer.what;
+    drop(peer.publication.take());
+    let seconds = begun.elapsed().as_secs_f64();
+    match &result {
+        Ok(why) => info!("{connection}: {what} ended after {seconds:.1} s: {why}"),
+        Err(error) => {
+            let level = error.level();
+            log::log!(level, "{connection}: {what} ended after {seconds:.1} s: {error}");
+        }
+    }
+    match result {
+        // The peer must still get what we sent last; a sender sees to that for a player.
+        Ok(_) if !connection.is_playing() => connection.linger(),
+        Ok(_) => {}
+        Err(_) => connection.shut(),
+    }
+}
+
+/// What the thread of a connection knows.
+#[derive(Debug)]
+pub struct Peer {
+    /// The process.
+    pub server: Arc<Server>,
+    /// The socket.
+    pub connection: Arc<Connection>,
+    /// The protocol.
+    pub session: ServerSession,
+    assembler: Assembler,
+    acknowledger: Acknowledger,
+    input: BytesMut,
+    /// Replies that are not written yet.
+    outbox: BytesMut,
+    publication: Option<Publication>,
+    /// Until when a peer that neither publishes nor plays must do so.
+    commands: Instant,
+    /// For the log: what the connection was for.
+    what: &'static str,
+}
+
+/// What the thread does after a batch of actions.
+enum Next {
+    Read,
+    Play(StreamRequest),
+    End(&'static str),
+}
+
+impl Peer {
+    fn new(server: Arc<Server>, connection: Arc<Connection>) -> Self {
+        Self {
+            server,
+            connection,
+            session: ServerSession::default(),
+            assembler: Assembler::default(),
+            acknowledger: Acknowledger::default(),
+            input: BytesMut::new(),
+            outbox: BytesMut::new(),
+            publication: None,
+            commands: Instant::now(),
+            what: "connection",
+        }
+    }
+
+    /// [RTMP §5.2]
+    fn handshake(&self) -> Result<(), ConnectionError> {
+        let deadline = deadline(limits::HANDSHAKE_DEADLINE);
+        let mut version = [0];
+        self.connection.read_exact(&mut version, deadline)?;
+        if version != [handshake::VERSION] {
+            let [version] = version;
+            return Err(SessionError::Version(version).into());
+        }
+        let mut c1 = [0; handshake::PACKET_LENGTH];
+        self.connection.read_exact(&mut c1, deadline)?;
+        let reply = handshake::s0_s1_s2(&c1, self.connection.id);
+        self.connection.write(&reply, deadline)?;
+        // C2 is not checked: ffmpeg and others do not echo S1.
+        self.connection.read_exact(&mut c1, deadline)?;
+        Ok(())
+    }
+
+    /// Reads until the peer is done; why.
+    fn receive(&mut self) -> Result<&'static str, ConnectionError> {
+        let mut buffer = vec![0; limits::READ_BYTES];
+        self.commands = deadline(limits::COMMAND_DEADLINE);
+        loop {
+            let length = match &mut self.publication {
+                Some(publication) => publication.read(&self.connection, &mut buffer)?,
+                None => self.connection.read(&mut buffer, self.commands)?,
+            };
+            if length == 0 {
+                if let Some(lost) = self.publication.as_ref().and_then(Publication::lost) {
+                    self.refuse(lost.code, &lost.why)?;
+                    return Ok("lost its origin");
+                }
+                return Ok(self.end_of_input());
+            }
+            self.received(buffer.get(..length).unwrap_or_default());
+            loop {
+                match self.next()? {
+                    Some(Next::Read) => {}
+                    Some(Next::End(why)) => return Ok(why),
+                    Some(Next::Play(request)) => {
+                        drop(buffer);
+                        self.what = "player";
+                        return play::serve(self, &request);
+                    }
+                    None => break,
+                }
+            }
+            self.flush()?;
+        }
+    }
+
+    /// Takes in bytes, and counts them.
+    pub fn received(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+        if let Some(message) = self.acknowledger.received(bytes.len()) {
+            self.reply(&chunks(&message));
+        }
+    }
+
+    /// The actions of the next message that has arrived; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The peer broke the protocol.
+    pub fn actions(&mut self) -> Result<Option<Vec<Action>>, SessionError> {
+        let Some(message) = self.assembler.next_message(&mut self.input)? else {
+            return Ok(None);
+        };
+        if let Some(Control::WindowAcknowledgementSize(window)) = window(&message) {
+            self.acknowledger.set_window(window);
+        }
+        let mut actions = Vec::new();
+        let result = self.session.handle(message, &mut actions);
+        result.map(|()| Some(actions))
+    }
+
+    /// The replies that wait to be written.
+    pub fn take_outbox(&mut self) -> Bytes {
+        self.outbox.split().freeze()
+    }
+
+    fn next(&mut self) -> Result<Option<Next>, ConnectionError> {
+        let Some(actions) = self.actions()? else {
+            return Ok(None);
+        };
+        let mut next = Next::Read;
+        for action in actions {
+            match action {
+                Action::Send(bytes) => self.reply(&bytes),
+                Action::Deliver(media) => {
+                    let Some(publication) = &mut self.publication else {
+                        continue;
+                    };
+                    if let Err(lost) = publication.deliver(&self.connection, media) {
+                        self.refuse(lost.code, &lost.why)?;
+                        next = Next::End("lost");
+                    }
+                }
+                Action::Publish(request) => next = self.publish(&request)?,
+                Action::Play(request) => next = Next::Play(request),
+                Action::Unpublish => {
+                    drop(self.publication.take());
+                    info!("{}: unpublishes", self.connection);
+                    self.commands = deadline(limits::COMMAND_DEADLINE);
+                }
+                Action::Filter(..) => {}
+                Action::Close(Ending::Refused) => {
+                    self.flush()?;
+                    next = Next::End("refused");
+                }
+                Action::Close(Ending::Done) => next = Next::End("done"),
+            }
+        }
+        Ok(Some(next))
+    }
+
+    fn publish(&mut self, request: &StreamRequest) -> Result<Next, ConnectionError> {
+        // What a slow origin makes us wait for must not hold back earlier replies.
+        self.flush()?;
+        match Publication::begin(&self.server, &self.connection, &self.session, request) {
+            Ok(publication) => {
+                info!("{}: publishes {}", self.connection, request.path);
+                self.what = "publisher";
+                self.assembler.trust();
+                let mut actions = Vec::new();
+                self.session.publish_granted(&mut actions);
+                self.send_all(actions);
+                self.flush()?;
+                publication.prepare(&self.connection)?;
+                self.publication = Some(publication);
+                Ok(Next::Read)
+            }
+            Err(refusal) => {
+                let why = &refusal.why;
+                info!("{}: may not publish {}: {why}", self.connection, request.path);
+                self.refuse(refusal.code, why)?;
+                Ok(Next::End("refused"))
+            }
+        }
+    }
+
+    /// Tells the peer no, and why.
+    ///
+    /// # Errors
+    ///
+    /// It does not take even that.
+    pub fn refuse(&mut self, code: &str, why: &str) -> Result<(), ConnectionError> {
+        let mut actions = Vec::new();
+        self.session.refuse(code, why, &mut actions);
+        self.send_all(actions);
+        let bytes = self.take_outbox();
+        let deadline = deadline(limits::REPLY_DEADLINE);
+        Ok(self.connection.write(&bytes, deadline)?)
+    }
+
+    fn send_all(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            if let Action::Send(bytes) = action {
+                self.outbox.extend_from_slice(&bytes);
+            }
+        }
+    }
+
+    /// Queues a reply. A publisher that does not read its replies (OBS does not) loses them.
+    pub fn reply(&mut self, bytes: &[u8]) {
+        let full = self.outbox.len() >= limits::OUTBOX_BYTES;
+        if self.publication.is_none() || !full {
+            self.outbox.extend_from_slice(bytes);
+        }
+    }
+
+    /// Writes the replies: all of them before the peer publishes, what fits without waiting then.
+    fn flush(&mut self) -> Result<(), ConnectionError> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        if self.publication.is_none() {
+            let bytes = self.take_outbox();
+            let deadline = deadline(limits::REPLY_DEADLINE);
+            return Ok(self.connection.write(&bytes, deadline)?);
+        }
+        let slices = [io::IoSlice::new(&self.outbox)];
+        let sent = self.connection.send(&slices, None)?;
+        let _ = self.outbox.split_to(sent.min(self.outbox.len()));
+        Ok(())
+    }
+
+    fn end_of_input(&self) -> &'static str {
+        if self.server.is_stopping() {
+            "the server stops"
+        } else {
+            "closed by peer"
+        }
+    }
+}
+
+fn window(message: &RawMessage) -> Option<Control> {
+    let about_window = message.type_id == type_id::WINDOW_ACKNOWLEDGEMENT_SIZE;
+    about_window.then(|| Control::decode(message)).flatten()
+}

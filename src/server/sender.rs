@@ -1,0 +1,381 @@
+//! One stream's writer: once per merge time it gives every player what waits for it.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use crossbeam_channel::Receiver;
+use log::debug;
+
+use crate::config::MergeTime;
+use crate::hub::frame::Frame;
+use crate::hub::queue::FrameReceiver;
+use crate::hub::registry::Registry;
+use crate::hub::stream::{Bell, Stream};
+use crate::limits;
+use crate::server::connection::{Connection, deadline};
+use crate::session::action::chunks;
+use crate::wire::command::{self, STREAM};
+use crate::wire::control::Control;
+use crate::wire::message::RawMessage;
+
+/// A player's writing end. Dropped unfinished, it shuts the connection.
+#[derive(Debug)]
+pub struct Writer {
+    connection: Arc<Connection>,
+    frames: FrameReceiver,
+    unsent: Unsent,
+    /// Whether more can come out of the queue.
+    open: bool,
+    /// Since when the socket has taken nothing although something waits.
+    stalled: Option<Instant>,
+    finished: bool,
+    players: Arc<AtomicUsize>,
+}
+
+/// Frames on their way into a socket.
+#[derive(Debug, Default)]
+pub struct Unsent {
+    frames: VecDeque<Arc<Frame>>,
+    /// Bytes of the first frame that are gone already.
+    offset: usize,
+}
+
+/// What a round left of a player.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Rest {
+    /// Nothing waits.
+    Nothing,
+    /// The socket is full; again next round.
+    Tail,
+    /// Everything is sent and nothing more will come.
+    Finished,
+    /// It is gone, or takes nothing any more.
+    Lost,
+}
+
+impl Unsent {
+    /// Puts `frame` at the end.
+    pub fn push(&mut self, frame: Arc<Frame>) {
+        self.frames.push_back(frame);
+    }
+
+    /// Sends everything.
+    ///
+    /// # Errors
+    ///
+    /// The peer did not take it until `deadline`, or is gone.
+    pub fn send_all(&mut self, connection: &Connection, deadline: Instant) -> io::Result<()> {
+        while !self.frames.is_empty() {
+            self.send(connection, Some(deadline))?;
+        }
+        Ok(())
+    }
+
+    /// One `sendmsg` of everything, or as much as one takes: how many bytes went, and what the
+    /// frames that are now complete counted.
+    fn send(
+        &mut self,
+        connection: &Connection,
+        deadline: Option<Instant>,
+    ) -> io::Result<(usize, usize)> {
+        let mut slices = Vec::with_capacity(self.frames.len().min(limits::MAX_SLICES));
+        for (index, frame) in self.frames.iter().enumerate().take(limits::MAX_SLICES) {
+            let skip = if index == 0 { self.offset } else { 0 };
+            slices.push(IoSlice::new(chunked(frame).get(skip..).unwrap_or_default()));
+        }
+        let sent = connection.send(&slices, deadline)?;
+        let mut left = sent.saturating_add(self.offset);
+        let mut complete = 0_usize;
+        while let Some(frame) = self.frames.front() {
+            let length = chunked(frame).len();
+            if left < length {
+                break;
+            }
+            left = left.saturating_sub(length);
+            complete = complete.saturating_add(frame.length());
+            self.frames.pop_front();
+        }
+        self.offset = left;
+        Ok((sent, complete))
+    }
+}
+
+impl Writer {
+    /// Writes `opening` and then belongs to the stream's sender.
+    ///
+    /// # Errors
+    ///
+    /// The player did not take the opening in [`limits::OPENING_DEADLINE`], or is gone.
+    pub fn open(
+        connection: Arc<Connection>,
+        frames: FrameReceiver,
+        mut opening: Unsent,
+        players: &Arc<AtomicUsize>,
+    ) -> io::Result<Self> {
+        opening.send_all(&connection, deadline(limits::OPENING_DEADLINE))?;
+        connection.set_playing();
+        players.fetch_add(1, Ordering::Relaxed);
+        Ok(Self {
+            connection,
+            frames,
+            unsent: Unsent::default(),
+            open: true,
+            stalled: None,
+            finished: false,
+            players: Arc::clone(players),
+        })
+    }
+
+    fn round(&mut self, now: Instant) -> Rest {
+        if self.open && self.unsent.frames.is_empty() {
+            self.open = self.frames.drain(&mut self.unsent.frames);
+            if !self.open && self.frames.gauge.is_over() {
+                self.unsent.push(Arc::new(Frame::control(farewell())));
+            }
+        }
+        if self.unsent.frames.is_empty() {
+            return if self.open { Rest::Nothing } else { Rest::Finished };
+        }
+        let sent = match self.unsent.send(&self.connection, None) {
+            Ok((sent, complete)) => {
+                self.frames.gauge.sent(complete);
+                sent
+            }
+            Err(_) => return Rest::Lost,
+        };
+        if sent > 0 {
+            self.stalled = None;
+        }
+        match (self.unsent.frames.is_empty(), self.open) {
+            (true, true) => Rest::Nothing,
+            (true, false) => Rest::Finished,
+            (false, _) => {
+                let since = *self.stalled.get_or_insert(now);
+                if now.saturating_duration_since(since) < limits::PLAYER_STALL_DEADLINE {
+                    return Rest::Tail;
+                }
+                debug!("{}: takes nothing any more, let go", self.connection);
+                self.connection.reset();
+                Rest::Lost
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.players.fetch_sub(1, Ordering::Relaxed);
+        if !self.finished {
+            self.connection.shut();
+        }
+    }
+}
+
+/// Rings through to one sender's thread.
+#[derive(Debug)]
+struct ThreadBell {
+    rung: Arc<AtomicBool>,
+    thread: Thread,
+}
+
+impl Bell for ThreadBell {
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.thread.unpark();
+        }
+    }
+}
+
+/// What every sender of the process shares.
+#[derive(Clone, Debug)]
+pub struct Rhythm {
+    /// From the configuration.
+    pub merge_time: MergeTime,
+    /// How long players are kept without a publisher.
+    pub publisher_wait: Duration,
+    /// Players of the whole process.
+    pub players: Arc<AtomicUsize>,
+}
+
+impl Rhythm {
+    /// The least time between the beginnings of two rounds.
+    fn merge_time(&self) -> Duration {
+        match self.merge_time {
+            MergeTime::Fixed(time) => time,
+            MergeTime::Auto => {
+                let players = self.players.load(Ordering::Relaxed);
+                let milliseconds = players
+                    .checked_div(limits::PLAYERS_PER_MERGE_MILLISECOND)
+                    .unwrap_or(0);
+                let milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
+                Duration::from_millis(milliseconds).min(limits::MAX_MERGE_TIME)
+            }
+        }
+    }
+}
+
+/// The thread that writes one stream.
+#[derive(Debug)]
+pub struct Sender {
+    registry: Arc<Registry<Writer>>,
+    stream: Arc<Stream<Writer>>,
+    rhythm: Rhythm,
+    joins: Receiver<Writer>,
+    rung: Arc<AtomicBool>,
+    players: Vec<Writer>,
+    /// Finished players whose peers have yet to close, and until when they may take.
+    closing: Vec<(Arc<Connection>, Instant)>,
+    retired: bool,
+}
+
+impl Sender {
+    /// A sender for `stream`; its thread calls [`Sender::run`].
+    pub fn new(
+        registry: Arc<Registry<Writer>>,
+        stream: Arc<Stream<Writer>>,
+        rhythm: Rhythm,
+        joins: Receiver<Writer>,
+    ) -> Self {
+        Self {
+            registry,
+            stream,
+            rhythm,
+            joins,
+            rung: Arc::new(AtomicBool::new(false)),
+            players: Vec::new(),
+            closing: Vec::new(),
+            retired: false,
+        }
+    }
+
+    /// The bell that wakes this sender, once it runs on `thread`.
+    pub fn bell(rung: &Arc<AtomicBool>, thread: &Thread) -> Arc<dyn Bell> {
+        Arc::new(ThreadBell {
+            rung: Arc::clone(rung),
+            thread: thread.clone(),
+        })
+    }
+
+    /// The flag that [`Sender::bell`] needs.
+    pub fn rung(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.rung)
+    }
+
+    /// Goes its rounds until the last player has left.
+    pub fn run(mut self) {
+        loop {
+            let begun = Instant::now();
+            let tails = self.round(begun);
+            if self.players.is_empty() && self.closing.is_empty() && self.stream.retire_sender() {
+                self.retired = true;
+                return;
+            }
+            self.wait(begun, tails);
+        }
+    }
+
+    /// Gives every player what waits for it; whether some could not take it all.
+    fn round(&mut self, now: Instant) -> bool {
+        // Before the queues are looked at: whoever rings later wakes us for another round.
+        self.rung.store(false, Ordering::Release);
+        self.players.extend(self.joins.try_iter());
+        #[cfg(test)]
+        crate::server::fault::maybe_panic(crate::server::fault::Place::Sender, &self.stream.path);
+        let mut tails = false;
+        let closing = &mut self.closing;
+        let before = self.players.len();
+        self.players.retain_mut(|player| match player.round(now) {
+            Rest::Nothing => true,
+            Rest::Tail => {
+                tails = true;
+                true
+            }
+            Rest::Finished => {
+                player.finished = true;
+                player.connection.shut_output();
+                let until = deadline(limits::LINGER_DEADLINE);
+                closing.push((Arc::clone(&player.connection), until));
+                false
+            }
+            Rest::Lost => false,
+        });
+        let parted = before.saturating_sub(self.players.len());
+        if parted > 0 {
+            self.stream.parted(parted);
+        }
+        self.closing.retain(|(connection, until)| {
+            let open = !connection.has_left() && now < *until;
+            if !open {
+                connection.shut();
+            }
+            open
+        });
+        tails
+    }
+
+    /// Waits until the next round is due: the merge time after the last one `begun`, and not
+    /// before there is something to do.
+    fn wait(&self, begun: Instant, tails: bool) {
+        let merge_time = self.rhythm.merge_time();
+        let mut until = self
+            .stream
+            .expire(self.rhythm.publisher_wait, begun)
+            .map(deadline);
+        let mut earlier = |other: Instant| {
+            until = Some(until.map_or(other, |until| until.min(other)));
+        };
+        if tails {
+            earlier(deadline(merge_time.max(limits::RETRY_ROUND)));
+        }
+        if !self.closing.is_empty() {
+            earlier(deadline(limits::RETRY_ROUND));
+        }
+        while !self.rung.load(Ordering::Acquire) {
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => break,
+                Some(rest) => thread::park_timeout(rest),
+                None => thread::park(),
+            }
+        }
+        thread::sleep(merge_time.saturating_sub(begun.elapsed()));
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if !self.retired {
+            // A panic: the players are lost, but the stream can have another sender.
+            self.stream.sender_failed();
+        }
+        for (connection, _) in &self.closing {
+            connection.shut();
+        }
+        self.registry.tidy(&self.stream);
+    }
+}
+
+/// The frame as chunks, cut once for all players.
+fn chunked(frame: &Frame) -> &Bytes {
+    frame.chunked(|frame| {
+        chunks(&RawMessage {
+            type_id: frame.type_id,
+            timestamp: frame.timestamp,
+            message_stream_id: STREAM,
+            payload: frame.payload.clone(),
+        })
+    })
+}
+
+/// What a player hears when its stream is over.
+fn farewell() -> Bytes {
+    let (code, description) = ("NetStream.Play.UnpublishNotify", "the stream is over");
+    let mut out = BytesMut::new();
+    out.extend_from_slice(&chunks(&Control::StreamEof(STREAM).encode()));
+    out.extend_from_slice(&chunks(&command::on_status("status", code, description)));
+    out.freeze()
+}

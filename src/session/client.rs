@@ -1,0 +1,240 @@
+//! The edge's side of a connection to an origin, after the handshake.
+
+use bytes::Bytes;
+
+use crate::limits;
+use crate::session::action::chunks;
+use crate::session::error::SessionError;
+use crate::session::media::{self, Media};
+use crate::session::server::HOPS_PROPERTY;
+use crate::wire::amf0::Value;
+use crate::wire::command::{self, Command, STREAM};
+use crate::wire::control::Control;
+use crate::wire::message::{RawMessage, type_id};
+
+/// What we want of an origin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientRequest {
+    /// Publish there, or play from there.
+    pub purpose: Purpose,
+    /// `host:port` of the origin, for the `tcUrl`.
+    pub host: String,
+    /// Application, with its query string if it has one.
+    pub app: String,
+    /// Stream name, with its query string if it has one.
+    pub stream: String,
+    /// Edges that the stream passes, this one included.
+    pub hops: u32,
+}
+
+/// The direction of the media.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// To the origin.
+    Publish,
+    /// From the origin.
+    Play,
+}
+
+/// What the origin made of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Write these bytes.
+    Send(Bytes),
+    /// We may publish on this message stream, or media will come.
+    Granted(u32),
+    /// The origin says no: code and description, as it sent them.
+    Refused(String, String),
+    /// A message of the stream that we play.
+    Deliver(Media),
+    /// The origin says that the stream is over.
+    Ended,
+}
+
+/// The client side of one RTMP connection, after the handshake.
+///
+/// ```text
+/// Connecting ─_result→ Creating ─_result→ Asking ─onStatus→ Granted ─onStatus→ Over
+/// ```
+#[derive(Debug)]
+pub struct ClientSession {
+    request: ClientRequest,
+    state: State,
+    /// Given by `createStream`.
+    message_stream_id: u32,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Connecting,
+    Creating,
+    Asking,
+    Granted,
+    Over,
+}
+
+const CONNECT: f64 = 1.0;
+const CREATE_STREAM: f64 = 4.0;
+
+impl ClientSession {
+    /// Starts with `connect`.
+    pub fn new(request: ClientRequest, events: &mut Vec<Event>) -> Self {
+        let chunk_size = u32::try_from(limits::OUR_CHUNK_SIZE).unwrap_or(u32::MAX);
+        send(events, &Control::SetChunkSize(chunk_size).encode());
+        let text = command::string;
+        let mut properties = vec![
+            ("app", text(&request.app)),
+            ("flashVer", text("FMLE/3.0 (compatible; srs-lite)")),
+            ("tcUrl", text(&format!("rtmp://{}/{}", request.host, request.app))),
+            ("capsEx", Value::Number(14.0)),
+            ("fourCcList", Value::StrictArray(vec![text("*")])),
+            (HOPS_PROPERTY, Value::Number(f64::from(request.hops))),
+        ];
+        if request.purpose == Purpose::Publish {
+            properties.insert(1, ("type", text("nonprivate")));
+        }
+        let properties = command::object(&properties);
+        send(events, &command::encode(0, "connect", CONNECT, &[properties]));
+        Self {
+            request,
+            state: State::Connecting,
+            message_stream_id: STREAM,
+        }
+    }
+
+    /// Advances by one message and appends what follows from it to `events`.
+    ///
+    /// # Errors
+    ///
+    /// The origin broke the protocol.
+    pub fn handle(
+        &mut self,
+        message: RawMessage,
+        events: &mut Vec<Event>,
+    ) -> Result<(), SessionError> {
+        match message.type_id {
+            type_id::COMMAND_AMF0 | type_id::COMMAND_AMF3 => {
+                let command = Command::decode(&message)?.ok_or(SessionError::MalformedCommand)?;
+                self.command(&command, events);
+            }
+            type_id::USER_CONTROL => match Control::decode(&message) {
+                Some(Control::PingRequest(timestamp)) => {
+                    send(events, &Control::PingResponse(timestamp).encode());
+                }
+                Some(Control::StreamEof(_)) if self.state == State::Granted => self.end(events),
+                _ => {}
+            },
+            _ if self.request.purpose == Purpose::Play && self.state == State::Granted => {
+                // |RtmpSampleAccess is for the player of this connection; ours get their own.
+                let access = message.payload.starts_with(b"\x02\x00\x11|RtmpSampleAccess");
+                if !access {
+                    let mut media = Vec::new();
+                    media::decode(message, &mut media);
+                    events.extend(media.into_iter().map(Event::Deliver));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What we say before we leave: the stream that we published is over.
+    pub fn unpublish(&self, events: &mut Vec<Event>) {
+        let name = command::string(&self.request.stream);
+        send(events, &command::encode(0, "FCUnpublish", 6.0, &[Value::Null, name]));
+        let id = Value::Number(f64::from(self.message_stream_id));
+        send(events, &command::encode(0, "deleteStream", 7.0, &[Value::Null, id]));
+    }
+
+    fn command(&mut self, command: &Command, events: &mut Vec<Event>) {
+        match (self.state, command.name.as_str()) {
+            (State::Connecting, "_result") if command.transaction_id == CONNECT => {
+                self.create_stream(events);
+            }
+            (State::Creating, "_result") if command.transaction_id == CREATE_STREAM => {
+                self.ask(command, events);
+            }
+            // Origins refuse the calls that only some of them know (2, 3): that means nothing.
+            (State::Connecting | State::Creating, "_error")
+                if [CONNECT, CREATE_STREAM].contains(&command.transaction_id) =>
+            {
+                self.refused(command, events);
+            }
+            (_, "onStatus") => self.status(command, events),
+            _ => {}
+        }
+    }
+
+    fn create_stream(&mut self, events: &mut Vec<Event>) {
+        if self.request.purpose == Purpose::Publish {
+            let name = command::string(&self.request.stream);
+            let arguments = [Value::Null, name];
+            send(events, &command::encode(0, "releaseStream", 2.0, &arguments));
+            send(events, &command::encode(0, "FCPublish", 3.0, &arguments));
+        }
+        send(events, &command::encode(0, "createStream", CREATE_STREAM, &[Value::Null]));
+        self.state = State::Creating;
+    }
+
+    fn ask(&mut self, command: &Command, events: &mut Vec<Event>) {
+        let id = command.arguments.get(1).and_then(Value::as_number);
+        self.message_stream_id = (1..=limits::MAX_CREATE_STREAMS)
+            .find(|&known| id == Some(f64::from(known)))
+            .unwrap_or(STREAM);
+        let stream = command::string(&self.request.stream);
+        let message = match self.request.purpose {
+            Purpose::Publish => {
+                let arguments = [Value::Null, stream, command::string("live")];
+                command::encode(self.message_stream_id, "publish", 5.0, &arguments)
+            }
+            Purpose::Play => {
+                let arguments = [Value::Null, stream, Value::Number(-2000.0)];
+                command::encode(self.message_stream_id, "play", 5.0, &arguments)
+            }
+        };
+        send(events, &message);
+        self.state = State::Asking;
+    }
+
+    fn status(&mut self, command: &Command, events: &mut Vec<Event>) {
+        let text = |name| command.property(1, name).and_then(Value::as_str);
+        let code = text("code").unwrap_or_default();
+        let error = text("level") == Some("error");
+        match (self.state, code) {
+            (State::Over, _) => {}
+            (State::Granted, _) if error => self.refused(command, events),
+            (State::Granted, "NetStream.Play.UnpublishNotify" | "NetStream.Play.Stop") => {
+                self.end(events);
+            }
+            (State::Asking, "NetStream.Publish.Start" | "NetStream.Play.Start") => {
+                self.state = State::Granted;
+                events.push(Event::Granted(self.message_stream_id));
+            }
+            (_, code) if error || code.ends_with("NotFound") || code.ends_with("BadName") => {
+                self.refused(command, events);
+            }
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, command: &Command, events: &mut Vec<Event>) {
+        let text = |name| command.property(1, name).and_then(Value::as_str);
+        let code = text("code").unwrap_or_default().to_owned();
+        let description = text("description").unwrap_or_default().to_owned();
+        events.push(Event::Refused(code, description));
+        self.state = State::Over;
+    }
+
+    fn end(&mut self, events: &mut Vec<Event>) {
+        events.push(Event::Ended);
+        self.state = State::Over;
+    }
+}
+
+fn send(events: &mut Vec<Event>, message: &RawMessage) {
+    events.push(Event::Send(chunks(message)));
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

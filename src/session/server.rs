@@ -1,0 +1,389 @@
+//! The publisher's and the player's side of one connection, after the handshake.
+
+use crate::limits;
+use crate::session::action::{Action, Ending, Filter, chunks};
+use crate::session::error::SessionError;
+use crate::session::media;
+use crate::wire::amf0::Value;
+use crate::wire::command::{self, Command, STREAM};
+use crate::wire::control::Control;
+use crate::wire::message::{RawMessage, type_id};
+use crate::wire::name::{NameError, StreamRequest};
+
+/// Property of `connect` with the number of edges that the stream has passed; ours.
+pub const HOPS_PROPERTY: &str = "srsLiteHops";
+
+/// The server side of one RTMP connection, after the handshake.
+///
+/// ```text
+/// AwaitConnect ─connect→ Idle ─publish→ AwaitHub ─granted→ Publishing ─deleteStream→ Idle
+///                         └────play───→ AwaitHub ─granted→ Playing ─deleteStream→ Closed
+///                                          └─────refused──────────────────────────→ Closed
+/// ```
+///
+/// A connection plays once. Deviation: nothing that it could still want after that is served on
+/// the same connection; no current client asks.
+#[derive(Debug)]
+pub struct ServerSession {
+    state: State,
+    /// `createStream` calls so far.
+    created: u32,
+    /// Whether `FCPublish` came, and wants `onFCPublish`.
+    fc_publish: bool,
+    /// Edges that the peer says the stream passes on its way through us.
+    hops: u32,
+    dropped: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    AwaitConnect,
+    Idle { app: String },
+    AwaitHub { app: String, publish: bool },
+    Publishing { app: String },
+    Playing,
+    Closed,
+    Failed,
+}
+
+impl State {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::AwaitConnect => "awaiting connect",
+            Self::Idle { .. } => "idle",
+            Self::AwaitHub { .. } => "awaiting the hub",
+            Self::Publishing { .. } => "publishing",
+            Self::Playing => "playing",
+            Self::Closed => "closed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Default for ServerSession {
+    fn default() -> Self {
+        Self {
+            state: State::AwaitConnect,
+            created: 0,
+            fc_publish: false,
+            hops: 0,
+            dropped: 0,
+        }
+    }
+}
+
+impl ServerSession {
+    /// Advances by one message and appends what follows from it to `actions`.
+    ///
+    /// A refusal that the peer should hear about is sent, and followed by [`Action::Close`].
+    ///
+    /// # Errors
+    ///
+    /// The message does not belong in this state. The session accepts nothing more.
+    pub fn handle(
+        &mut self,
+        message: RawMessage,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), SessionError> {
+        match message.type_id {
+            type_id::COMMAND_AMF0 | type_id::COMMAND_AMF3 => {
+                let state = core::mem::replace(&mut self.state, State::Failed);
+                let command = Command::decode(&message)?.ok_or(SessionError::MalformedCommand)?;
+                self.state = self.command(state, &command, actions)?;
+            }
+            type_id::USER_CONTROL => {
+                if let Some(Control::PingRequest(timestamp)) = Control::decode(&message) {
+                    send(actions, &Control::PingResponse(timestamp).encode());
+                }
+            }
+            _ => self.media(message, actions),
+        }
+        Ok(())
+    }
+
+    /// The hub lets the peer publish.
+    pub fn publish_granted(&mut self, actions: &mut Vec<Action>) {
+        let state = core::mem::replace(&mut self.state, State::Failed);
+        let State::AwaitHub { app, publish: true } = state else {
+            return;
+        };
+        let (code, description) = ("NetStream.Publish.Start", "publishing");
+        if core::mem::take(&mut self.fc_publish) {
+            let info = command::status_object("status", code, description);
+            let message = command::encode(STREAM, "onFCPublish", 0.0, &[Value::Null, info]);
+            send(actions, &message);
+        }
+        send(actions, &command::on_status("status", code, description));
+        self.state = State::Publishing { app };
+    }
+
+    /// The hub has the stream that the peer wants to play. What is sent here comes before the
+    /// opening.
+    pub fn play_granted(&mut self, actions: &mut Vec<Action>) {
+        let state = core::mem::replace(&mut self.state, State::Failed);
+        let State::AwaitHub { publish: false, .. } = state else {
+            return;
+        };
+        send(actions, &Control::StreamBegin(STREAM).encode());
+        for (code, description) in [
+            ("NetStream.Play.Reset", "resetting"),
+            ("NetStream.Play.Start", "playing"),
+        ] {
+            send(actions, &command::on_status("status", code, description));
+        }
+        let mut access = Vec::new();
+        command::string("|RtmpSampleAccess").encode(&mut access);
+        Value::Boolean(true).encode(&mut access);
+        Value::Boolean(true).encode(&mut access);
+        let access = RawMessage {
+            type_id: type_id::DATA_AMF0,
+            timestamp: 0,
+            message_stream_id: STREAM,
+            payload: access.into(),
+        };
+        send(actions, &access);
+        self.state = State::Playing;
+    }
+
+    /// Tells the peer no, or that what it had is over, and why; the session is closed then.
+    pub fn refuse(&mut self, code: &str, description: &str, actions: &mut Vec<Action>) {
+        send(actions, &command::on_status("error", code, description));
+        actions.push(Action::Close(Ending::Refused));
+        self.state = State::Closed;
+    }
+
+    /// Messages that made no sense and were ignored, or were malformed and dropped.
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Edges that a stream passes on its way through us, by what the peer's `connect` said.
+    pub const fn hops(&self) -> u32 {
+        self.hops
+    }
+
+    fn media(&mut self, message: RawMessage, actions: &mut Vec<Action>) {
+        let publishing = matches!(self.state, State::Publishing { .. });
+        let data = matches!(message.type_id, type_id::DATA_AMF0 | type_id::DATA_AMF3);
+        if !publishing || (message.message_stream_id != STREAM && !data) {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        }
+        let mut media = Vec::new();
+        self.dropped = self
+            .dropped
+            .saturating_add(media::decode(message, &mut media));
+        actions.extend(media.into_iter().map(Action::Deliver));
+    }
+
+    fn command(
+        &mut self,
+        state: State,
+        command: &Command,
+        actions: &mut Vec<Action>,
+    ) -> Result<State, SessionError> {
+        match (state, command.name.as_str()) {
+            (State::AwaitConnect, "connect") => Ok(self.connect(command, actions)),
+            (State::Idle { app }, "createStream") => {
+                self.created = self.created.saturating_add(1);
+                if self.created > limits::MAX_CREATE_STREAMS {
+                    return Err(SessionError::TooManyStreams);
+                }
+                answer(command, &[Value::Null, Value::Number(f64::from(STREAM))], actions);
+                Ok(State::Idle { app })
+            }
+            (State::Idle { app }, "publish") => Ok(self.publish(app, command, actions)),
+            (State::Idle { app }, "play") => Ok(self.play(app, command, actions)),
+            (State::Publishing { app }, "FCUnpublish" | "closeStream" | "deleteStream") => {
+                actions.push(Action::Unpublish);
+                answer_null(command, actions);
+                let (code, description) = ("NetStream.Unpublish.Success", "unpublished");
+                send(actions, &command::on_status("status", code, description));
+                Ok(State::Idle { app })
+            }
+            (State::Playing, "closeStream" | "deleteStream" | "play" | "publish") => {
+                actions.push(Action::Close(Ending::Done));
+                Ok(State::Closed)
+            }
+            (State::Playing, name @ ("pause" | "receiveAudio" | "receiveVideo" | "seek")) => {
+                playing(name, command, actions);
+                Ok(State::Playing)
+            }
+            (state @ (State::AwaitConnect | State::AwaitHub { .. } | State::Failed), _) => {
+                Err(unexpected("a command", &state))
+            }
+            (state @ (State::Idle { .. } | State::Publishing { .. }), "connect") => {
+                Err(unexpected("connect", &state))
+            }
+            (state @ State::Publishing { .. }, "publish") => Err(unexpected("publish", &state)),
+            (state @ State::Publishing { .. }, "play") => Err(unexpected("play", &state)),
+            (state, name) => {
+                self.fc_publish |= name == "FCPublish";
+                if name == "getStreamLength" {
+                    answer(command, &[Value::Null, Value::Number(0.0)], actions);
+                } else {
+                    answer_null(command, actions);
+                }
+                Ok(state)
+            }
+        }
+    }
+
+    /// [RTMP §7.2.1.1]
+    fn connect(&mut self, command: &Command, actions: &mut Vec<Action>) -> State {
+        let property = |name| command.property(0, name);
+        let app = property("app").and_then(Value::as_str).unwrap_or_default();
+        let window = limits::ACK_WINDOW;
+        let chunk_size = u32::try_from(limits::OUR_CHUNK_SIZE).unwrap_or(u32::MAX);
+        send(actions, &Control::WindowAcknowledgementSize(window).encode());
+        send(actions, &Control::SetPeerBandwidth(window).encode());
+        // Before the answer: OBS and others take the answer for the end of the negotiation.
+        send(actions, &Control::SetChunkSize(chunk_size).encode());
+        let hops = property(HOPS_PROPERTY).and_then(Value::as_number);
+        self.hops = (0..=limits::MAX_EDGE_HOPS)
+            .find(|&count| hops.is_none_or(|hops| hops <= f64::from(count)))
+            .unwrap_or(u32::MAX);
+        let refused = if app.trim_matches('/').is_empty() {
+            Some("no application: use rtmp://host/app/stream")
+        } else if self.hops > limits::MAX_EDGE_HOPS {
+            Some("the edges form a loop: an edge's origin must not lead back to it")
+        } else {
+            None
+        };
+        if let Some(description) = refused {
+            let code = "NetConnection.Connect.Rejected";
+            let info = command::status_object("error", code, description);
+            let id = command.transaction_id;
+            send(actions, &command::encode(0, "_error", id, &[Value::Null, info]));
+            actions.push(Action::Close(Ending::Refused));
+            return State::Closed;
+        }
+        answer(command, &[server_properties(), connected(command)], actions);
+        State::Idle {
+            app: app.to_owned(),
+        }
+    }
+
+    /// [RTMP §7.2.2.6]
+    fn publish(&mut self, app: String, command: &Command, actions: &mut Vec<Action>) -> State {
+        match self.request(&app, command) {
+            Ok(request) => {
+                actions.push(Action::Publish(request));
+                State::AwaitHub { app, publish: true }
+            }
+            Err(reason) => {
+                self.refuse("NetStream.Publish.BadName", &reason, actions);
+                State::Closed
+            }
+        }
+    }
+
+    /// [RTMP §7.2.2.1]
+    fn play(&mut self, app: String, command: &Command, actions: &mut Vec<Action>) -> State {
+        match self.request(&app, command) {
+            Ok(request) => {
+                actions.push(Action::Play(request));
+                State::AwaitHub {
+                    app,
+                    publish: false,
+                }
+            }
+            Err(reason) => {
+                self.refuse("NetStream.Play.StreamNotFound", &reason, actions);
+                State::Closed
+            }
+        }
+    }
+
+    fn request(&self, app: &str, command: &Command) -> Result<StreamRequest, String> {
+        if self.created == 0 {
+            return Err("createStream must come first".to_owned());
+        }
+        StreamRequest::parse(app, command.string(1)).map_err(|error: NameError| error.to_string())
+    }
+}
+
+/// What a player may ask for while it plays.
+fn playing(name: &str, command: &Command, actions: &mut Vec<Action>) {
+    let flag = command.boolean(1).unwrap_or(true);
+    let (filter, status) = match name {
+        "pause" if flag => (Some((Filter::All, true)), Some("NetStream.Pause.Notify")),
+        "pause" => (Some((Filter::All, false)), Some("NetStream.Unpause.Notify")),
+        "receiveAudio" => (Some((Filter::Audio, !flag)), None),
+        "receiveVideo" => (Some((Filter::Video, !flag)), None),
+        _ => (None, None),
+    };
+    if let Some((filter, off)) = filter {
+        actions.push(Action::Filter(filter, off));
+    }
+    match (status, filter) {
+        (Some(code), _) => send(actions, &command::on_status("status", code, "done")),
+        (None, Some(_)) => answer_null(command, actions),
+        (None, None) => {
+            let (code, description) = ("NetStream.Seek.Failed", "a live stream cannot seek");
+            send(actions, &command::on_status("error", code, description));
+        }
+    }
+}
+
+fn server_properties() -> Value {
+    command::object(&[
+        ("fmsVer", command::string("FMS/3,5,3,888")),
+        ("capabilities", Value::Number(127.0)),
+        ("mode", Value::Number(1.0)),
+    ])
+}
+
+/// The information object of a granted `connect`. Who speaks Enhanced RTMP is told that we forward
+/// every codec.
+fn connected(command: &Command) -> Value {
+    let (code, description) = ("NetConnection.Connect.Success", "connected");
+    let mut info = command::status_object("status", code, description);
+    let encoding = command.property(0, "objectEncoding");
+    let encoding = encoding.and_then(Value::as_number).unwrap_or(0.0);
+    let mut more = vec![("objectEncoding", Value::Number(encoding))];
+    let asked = |name| command.property(0, name).is_some();
+    if asked("fourCcList") || asked("videoFourCcInfoMap") || asked("capsEx") {
+        /// `CanForward`.
+        const CAN_FORWARD: f64 = 4.0;
+        /// Multitrack, `ModEx`, and nanosecond offsets: all pass untouched.
+        const CAPABILITIES: f64 = 14.0;
+        let any = command::object(&[("*", Value::Number(CAN_FORWARD))]);
+        let list = Value::StrictArray(vec![command::string("*")]);
+        more.push(("fourCcList", list));
+        more.push(("videoFourCcInfoMap", any.clone()));
+        more.push(("audioFourCcInfoMap", any));
+        more.push(("capsEx", Value::Number(CAPABILITIES)));
+    }
+    if let Value::Object(properties) = &mut info {
+        properties.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+    info
+}
+
+/// Answers a call that asks for an answer.
+fn answer(command: &Command, arguments: &[Value], actions: &mut Vec<Action>) {
+    if command.transaction_id != 0.0 {
+        let id = command.transaction_id;
+        send(actions, &command::encode(0, "_result", id, arguments));
+    }
+}
+
+fn answer_null(command: &Command, actions: &mut Vec<Action>) {
+    answer(command, &[Value::Null, Value::Undefined], actions);
+}
+
+fn send(actions: &mut Vec<Action>, message: &RawMessage) {
+    actions.push(Action::Send(chunks(message)));
+}
+
+const fn unexpected(message: &'static str, state: &State) -> SessionError {
+    SessionError::Unexpected {
+        message,
+        state: state.name(),
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

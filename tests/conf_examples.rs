@@ -1,0 +1,104 @@
+//! The shipped files load, and `full.conf` says what the code does.
+#![cfg(test)]
+
+use std::fs;
+use std::path::Path;
+
+use srs_lite::config::{Cluster, Config, ListenAddress, OriginAddress};
+
+#[test]
+fn every_shipped_file_loads() {
+    let mut count = 0;
+    for entry in fs::read_dir("conf").unwrap() {
+        let path = entry.unwrap().path();
+        if let Err(error) = Config::load(&path) {
+            panic!("{error}");
+        }
+        count += 1;
+    }
+    assert!(count >= 4, "{count} files");
+}
+
+#[test]
+fn the_edges_share_a_port_and_nothing_else() {
+    let load = |name: &str| Config::load(&Path::new("conf").join(name)).unwrap();
+    let (one, two, origin) = (load("edge.conf"), load("edge2.conf"), load("origin.conf"));
+    let listens_on = |port| vec![ListenAddress { ip: None, port }];
+    let address = OriginAddress {
+        host: "127.0.0.1".to_owned(),
+        port: 19350,
+    };
+    assert_eq!(one.cluster, Cluster::Remote(vec![address]));
+    assert_eq!(one.listen, listens_on(1935));
+    assert_eq!(origin.listen, listens_on(19350));
+    assert_eq!(origin.cluster, Cluster::Local);
+    assert!(one.pid.is_some() && two.pid.is_some() && origin.pid.is_some());
+    assert!(one.pid != two.pid && one.pid != origin.pid && two.pid != origin.pid);
+    let pid = one.pid.clone();
+    assert_eq!(one, Config { pid, ..two });
+}
+
+#[test]
+fn full_conf_is_the_defaults() {
+    let full = Config::load(Path::new("conf/full.conf")).unwrap();
+    assert_eq!(full, Config::parse("", "nothing").unwrap());
+}
+
+#[test]
+fn full_conf_has_every_key_and_says_something_about_it() {
+    let text = fs::read_to_string("conf/full.conf").unwrap();
+    let mut block = String::new();
+    let mut keys = Vec::new();
+    let mut previous = "";
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            block = format!("{}.", name.trim_end_matches(']'));
+        } else if !line.starts_with('#')
+            && let Some((key, _)) = line.split_once(" = ")
+        {
+            assert!(previous.starts_with("# "), "no comment above {line}");
+            keys.push(format!("{block}{key}"));
+        }
+        previous = line;
+    }
+    let mut known = Config::keys();
+    known.sort_unstable();
+    keys.sort_unstable();
+    assert_eq!(keys, known);
+}
+
+/// What each key may say instead of its default. Some only count beside another key.
+const OTHER_VALUES: &[(&str, &str, &str)] = &[
+    ("listen", "19350", ""),
+    ("max_connections", "7", ""),
+    ("pid", "\"a.pid\"", ""),
+    ("srs_log_tank", "\"file\"", ""),
+    ("srs_log_file", "\"a.log\"", "srs_log_tank = \"file\""),
+    ("srs_log_level", "\"warn\"", ""),
+    ("cluster.mode", "\"remote\"", "cluster.origin = \"a\""),
+    ("cluster.origin", "\"b\"", "cluster.mode = \"remote\""),
+    ("play.gop_cache", "false", ""),
+    ("play.gop_cache_max_frames", "7", ""),
+    ("play.mw_latency", "350", ""),
+    ("play.play_wait", "0.5", ""),
+    ("publish.publisher_wait", "0.5", ""),
+    ("publish.firstpkt_timeout", "7", ""),
+    ("publish.normal_timeout", "7", ""),
+    ("publish.republish", "\"takeover\"", ""),
+    ("security.enabled", "false", ""),
+    ("security.allow", "[\"publish private\"]", ""),
+    ("security.deny", "[\"publish 10.0.0.1\"]", ""),
+];
+
+#[test]
+fn every_key_is_read() {
+    let mut configs = vec![Config::parse("", "nothing").unwrap()];
+    for (key, value, beside) in OTHER_VALUES {
+        let config = Config::parse(&format!("{beside}\n{key} = {value}\n"), key).unwrap();
+        assert!(!configs.contains(&config), "{key} changes nothing");
+        configs.push(config);
+    }
+    let tried: Vec<&str> = OTHER_VALUES.iter().map(|(key, ..)| *key).collect();
+    assert_eq!(Config::keys().len(), tried.len());
+    assert!(Config::keys().iter().all(|key| tried.contains(key)));
+}

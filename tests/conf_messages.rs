@@ -1,0 +1,221 @@
+//! What is said about a configuration file that cannot be used, word for word.
+#![cfg(test)]
+
+use srs_lite::config::Config;
+
+fn message(text: &str) -> String {
+    Config::parse(text, "a.conf").unwrap_err().to_string()
+}
+
+#[test]
+fn a_mistake_is_named_with_its_place_and_what_was_expected() {
+    let listen = "expected a port (1935), an address and port (\"192.168.1.170:1935\", \
+                  \"[::1]:1935\"), or a list of either, found";
+    let origin = "expected the address of an origin (\"10.0.0.1:19350\", \
+                  \"[::1]:19350\", \"origin.example\"), or a list of those, found";
+    let cases = [
+        ("listen = 65536", format!("1: key `listen`: {listen} 65536")),
+        ("listen = -1", format!("1: key `listen`: {listen} -1")),
+        (
+            "listen = [1,\n2,\n'x:y']",
+            format!("3: key `listen`: {listen} \"x:y\""),
+        ),
+        (
+            "listen = '::1:1935'",
+            format!("1: key `listen`: {listen} \"::1:1935\""),
+        ),
+        ("[listen]", format!("1: key `listen`: {listen} a block")),
+        (
+            "[play]\ngop_cache = \"on\"",
+            "2: key `play.gop_cache`: expected true or false, found \"on\"".to_owned(),
+        ),
+        (
+            "play.mw_latency = 2001",
+            "1: key `play.mw_latency`: expected \"auto\" or milliseconds from 0 to 2000, \
+             found 2001"
+                .to_owned(),
+        ),
+        (
+            "play.play_wait = nan",
+            "1: key `play.play_wait`: expected seconds from 0 to 3600, found nan".to_owned(),
+        ),
+        (
+            "max_connections = 0",
+            "1: key `max_connections`: expected a number from 1 to 1000000, found 0".to_owned(),
+        ),
+        (
+            "\n\ncluster = 'remote'",
+            "3: key `cluster`: expected a block `[cluster]`, found \"remote\"".to_owned(),
+        ),
+        (
+            "[cluster]\nmode = 'remote'\norigin = ['a', 'rtmp://b/live']",
+            format!("3: key `cluster.origin`: {origin} \"rtmp://b/live\""),
+        ),
+        (
+            "cluster.origin = 'a:0'",
+            format!("1: key `cluster.origin`: {origin} \"a:0\""),
+        ),
+        (
+            "cluster.origin = 'a\\nb'",
+            format!("1: key `cluster.origin`: {origin} \"a\\\\nb\""),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(message(text), format!("a.conf:{expected}"), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_work_together_is_refused() {
+    let cases = [
+        (
+            "[cluster]\nmode = 'remote'",
+            "2: key `cluster.mode`: an edge needs its origin; add `origin = [\"host:port\"]` \
+             to [cluster]",
+        ),
+        (
+            "[cluster]\norigin = 'a'",
+            "2: key `cluster.origin`: an origin has no origin; remove it, or write `mode = \
+             \"remote\"` for an edge",
+        ),
+        (
+            "listen = []",
+            "1: key `listen`: the list is empty; write `listen = 1935`",
+        ),
+        (
+            "listen = [1935, '1935']",
+            "1: key `listen`: an address is listed twice; remove one",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(message(text), format!("a.conf:{expected}"), "{text}");
+    }
+}
+
+#[test]
+fn an_edge_of_itself_is_a_loop() {
+    let looped = [
+        ("1935", "127.0.0.1"),
+        ("1935", "127.0.0.2:1935"),
+        ("1935", "localhost:1935"),
+        ("1935", "[::1]:1935"),
+        ("1935", "0.0.0.0:1935"),
+        ("[19350, 1935]", "[::ffff:127.0.0.1]:1935"),
+        ("'0.0.0.0:1935'", "127.0.0.1:1935"),
+        ("'10.0.0.1:1935'", "10.0.0.1:1935"),
+        ("'127.0.0.1:1935'", "0.0.0.0:1935"),
+        ("'[::]:1935'", "[::1]:1935"),
+    ];
+    for (listen, origin) in looped {
+        let text =
+            format!("listen = {listen}\ncluster = {{ mode = 'remote', origin = '{origin}' }}");
+        let message = message(&text);
+        assert!(
+            message.starts_with("a.conf:2: key `cluster.origin`: a loop: "),
+            "{message}"
+        );
+    }
+    let sound = [
+        ("1935", "127.0.0.1:19350"),
+        ("1935", "10.0.0.1:1935"),
+        ("'10.0.0.1:1935'", "127.0.0.1:1935"),
+        ("'10.0.0.1:1935'", "10.0.0.2:1935"),
+        ("'0.0.0.0:1935'", "[::1]:1935"),
+    ];
+    for (listen, origin) in sound {
+        let text =
+            format!("listen = {listen}\ncluster = {{ mode = 'remote', origin = '{origin}' }}");
+        assert!(Config::parse(&text, "a.conf").is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_compared_with_the_known_ones() {
+    let cases = [
+        (
+            "[cluster]\nmode = 'remote'\norgin = 'a'",
+            "3: key `cluster.orgin`: not known; did you mean `cluster.origin`?",
+        ),
+        (
+            "[security]\nmax_connections = 5",
+            "2: key `security.max_connections`: not known; did you mean `max_connections`?",
+        ),
+        (
+            "gop_cache = true",
+            "1: key `gop_cache`: not known; did you mean `play.gop_cache`?",
+        ),
+        (
+            "\n[clustr]",
+            "2: key `clustr`: not known; did you mean `cluster`?",
+        ),
+        (
+            "colour = 1",
+            "1: key `colour`: not known; conf/full.conf lists every key",
+        ),
+        (
+            "\"a\\nb\" = 1",
+            "1: key `a\\nb`: not known; conf/full.conf lists every key",
+        ),
+        (
+            "daemon = false",
+            "1: key `daemon`: a directive of SRS that this version does not have: it stays \
+             in the foreground, for a service manager; remove it",
+        ),
+        (
+            "\n[http_server]\nenabled = true",
+            "2: key `http_server`: a directive of SRS that this version does not have: \
+             remove it, and its block",
+        ),
+        (
+            "[vhost.\"a.b\".play]",
+            "1: key `vhost`: a directive of SRS that this version does not have: the default \
+             vhost's blocks stand at the top level ([cluster], [play], …); other vhosts are \
+             not served",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(message(text), format!("a.conf:{expected}"), "{text}");
+    }
+}
+
+#[test]
+fn the_first_mistake_is_reported() {
+    let text = "listen = 1\n[play]\ngop_cash = true\n[cluster]\nmode = 'x'\n";
+    assert!(message(text).starts_with("a.conf:3: key `play.gop_cash`"));
+}
+
+#[test]
+fn what_is_not_toml_is_named_by_line() {
+    let srs = "this is SRS's own syntax, not TOML: write";
+    let cases = [
+        (
+            "# main\nlisten 1935;\n",
+            format!("2: {srs} `listen = 1935`"),
+        ),
+        (
+            "listen = 1935\nvhost __defaultVhost__ {\n}\n",
+            "2: this is SRS's own syntax, not TOML: remove this line and its `}`; the default \
+             vhost's blocks stand at the top level"
+                .to_owned(),
+        ),
+        (
+            "[play]\ngop_cache on;",
+            format!("2: {srs} `gop_cache = true`"),
+        ),
+        (
+            "listen = 1935;",
+            "1: not TOML: write `listen = 1935`".to_owned(),
+        ),
+        (
+            "[play]\ngop_cache = on",
+            "2: not TOML: write `gop_cache = true`".to_owned(),
+        ),
+        (
+            "listen = 1935\nlisten = 1936",
+            "2: not TOML: duplicate key".to_owned(),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(message(text), format!("a.conf:{expected}"), "{text}");
+    }
+}
