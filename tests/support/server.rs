@@ -1,0 +1,237 @@
+//! The real binary as a child process.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::DEADLINE;
+use super::temp::TempDir;
+
+/// A running server. It is killed when dropped, and shows its log if the test fails.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    log: Arc<Log>,
+    directory: TempDir,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    lines: Mutex<Lines>,
+    more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    lines: Vec<String>,
+    /// The process has closed its end: it is gone.
+    closed: bool,
+}
+
+impl Server {
+    /// Starts a server with this configuration and waits until it listens.
+    pub(crate) fn start(config: &str) -> Self {
+        let server = Self::spawn(config);
+        server.wait_log("listening on rtmp ");
+        server
+    }
+
+    /// An origin on a port of its own, with `more` configuration.
+    pub(crate) fn origin(more: &str) -> Self {
+        Self::start(&format!("listen = \"127.0.0.1:0\"\n{more}"))
+    }
+
+    /// An edge of `origins` on a port of its own, with `more` configuration.
+    pub(crate) fn edge(origins: &[SocketAddr], more: &str) -> Self {
+        Self::start(&edge_config("127.0.0.1:0", origins, more))
+    }
+
+    /// Starts a server with this configuration.
+    pub(crate) fn spawn(config: &str) -> Self {
+        let directory = TempDir::new();
+        let file = directory.path().join("srs-lite.conf");
+        fs::write(&file, config).unwrap();
+        Self::run(directory, &file)
+    }
+
+    /// Starts a server with a configuration file, in a fresh working directory.
+    pub(crate) fn with_file(file: &Path) -> Self {
+        Self::run(TempDir::new(), file)
+    }
+
+    fn run(directory: TempDir, file: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_srs-lite"))
+            .arg("-c")
+            .arg(file)
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let log = Arc::new(Log::default());
+        let writer = Arc::clone(&log);
+        thread::Builder::new()
+            .spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    writer.lines.lock().unwrap().lines.push(line);
+                    writer.more.notify_all();
+                }
+                writer.lines.lock().unwrap().closed = true;
+                writer.more.notify_all();
+            })
+            .unwrap();
+        Self {
+            child,
+            log,
+            directory,
+        }
+    }
+
+    /// The first line of the log, past or to come, that contains `pattern`.
+    pub(crate) fn wait_log(&self, pattern: &str) -> String {
+        self.wait_log_times(pattern, 1)
+    }
+
+    /// The line of the log that is the `times`th to contain `pattern`.
+    pub(crate) fn wait_log_times(&self, pattern: &str, times: usize) -> String {
+        let found = |log: &Lines| {
+            let mut hits = log.lines.iter().filter(|line| line.contains(pattern));
+            hits.nth(times - 1).cloned()
+        };
+        let lines = self.log.lines.lock().unwrap();
+        let (lines, _timeout) = self
+            .log
+            .more
+            .wait_timeout_while(lines, DEADLINE, |log| found(log).is_none() && !log.closed)
+            .unwrap();
+        let line = found(&lines);
+        drop(lines);
+        line.unwrap_or_else(|| panic!("the server did not log {pattern:?} {times} times"))
+    }
+
+    /// How many lines of the log contain `pattern` by now.
+    pub(crate) fn count_log(&self, pattern: &str) -> usize {
+        let log = self.log.lines.lock().unwrap();
+        log.lines
+            .iter()
+            .filter(|line| line.contains(pattern))
+            .count()
+    }
+
+    /// The RTMP address on the loopback.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let line = self.wait_log("listening on rtmp ");
+        let (_, address) = line.split_once("listening on rtmp ").unwrap();
+        let address = address.split_whitespace().next().unwrap();
+        let mut address: SocketAddr = address.trim_end_matches([',', ';']).parse().unwrap();
+        if address.ip().is_unspecified() {
+            address.set_ip([127, 0, 0, 1].into());
+        }
+        address
+    }
+
+    /// The working directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Asks the server to stop and checks that it does: within 3 seconds, with status 0.
+    pub(crate) fn stop(mut self) {
+        let asked = Instant::now();
+        self.signal(Signal::SIGTERM);
+        let status = self.wait();
+        assert!(asked.elapsed() < Duration::from_secs(3), "a slow stop");
+        assert_eq!(status.code(), Some(0), "{status}");
+    }
+
+    /// Ends the process without a warning, as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        self.wait();
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.id() as i32), signal).unwrap();
+    }
+
+    /// Waits until the process has ended by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let lines = self.log.lines.lock().unwrap();
+        let waited = self
+            .log
+            .more
+            .wait_timeout_while(lines, DEADLINE, |log| !log.closed);
+        assert!(waited.unwrap().0.closed, "the server does not end");
+        self.child.wait().unwrap()
+    }
+
+    /// The process number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory, in KiB.
+    pub(crate) fn resident(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    /// Threads that run.
+    pub(crate) fn threads(&self) -> usize {
+        self.status("Threads:")
+    }
+
+    /// Open file descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.id()))
+            .unwrap()
+            .count()
+    }
+
+    fn status(&self, key: &str) -> usize {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+        if thread::panicking() {
+            let log = self.log.lines.lock().unwrap();
+            let tail = log.lines.len().saturating_sub(40);
+            let text = log.lines[tail..].join("\n  ");
+            show(&format!(
+                "server {}, end of log:\n  {text}",
+                self.child.id()
+            ));
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "libtest shows it beside the failure")]
+fn show(text: &str) {
+    eprintln!("{text}");
+}
+
+/// The configuration of an edge on `listen`.
+pub(crate) fn edge_config(listen: &str, origins: &[SocketAddr], more: &str) -> String {
+    let origins: Vec<String> = origins
+        .iter()
+        .map(|origin| format!("\"{origin}\""))
+        .collect();
+    let origins = origins.join(", ");
+    format!("listen = \"{listen}\"\n[cluster]\nmode = \"remote\"\norigin = [{origins}]\n{more}")
+}
