@@ -1,1 +1,144 @@
 //! Bodies of the fuzz targets; replayed by `cargo test`.
+
+use std::path::{Component, Path};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::limits;
+use crate::session::assembler::Assembler;
+use crate::session::error::ChunkError;
+use crate::wire::flv::{Tag, TagKind};
+use crate::wire::message::RawMessage;
+use crate::wire::name::{Name, StreamRequest};
+use crate::wire::reader::Reader;
+use crate::wire::{aggregate, amf0, flv};
+
+/// However the bytes are cut into reads, the messages and the error are the same; and no byte is
+/// handed out twice.
+pub fn chunk(data: &[u8]) {
+    for trusted in [false, true] {
+        let whole = assemble(data.chunks(data.len().max(1)), trusted);
+        for length in [1, 2, 3, 7, 127] {
+            assert_eq!(assemble(data.chunks(length), trusted), whole);
+        }
+        let payloads = whole.0.iter().map(|message| message.payload.len());
+        assert!(payloads.sum::<usize>() <= data.len(), "more out than in");
+    }
+}
+
+fn assemble<'a>(
+    reads: impl Iterator<Item = &'a [u8]>,
+    trusted: bool,
+) -> (Vec<RawMessage>, Result<(), ChunkError>) {
+    let mut assembler = Assembler::default();
+    if trusted {
+        assembler.trust();
+    }
+    let mut input = BytesMut::new();
+    let mut messages = Vec::new();
+    for read in reads {
+        input.extend_from_slice(read);
+        loop {
+            let before = input.len();
+            match assembler.next_message(&mut input) {
+                Ok(Some(message)) => {
+                    assert!(input.len() < before, "a message out of nothing");
+                    messages.push(message);
+                }
+                Ok(None) => break,
+                Err(error) => return (messages, Err(error)),
+            }
+        }
+    }
+    (messages, Ok(()))
+}
+
+/// What was decoded can be encoded and means the same again, and is not larger than what came.
+pub fn amf0(data: &[u8]) {
+    let Ok(values) = amf0::decode_all(data) else {
+        return;
+    };
+    let encoded = encode(&values);
+    // Only the end markers that a peer left out are added: at most one per level.
+    let longest = data.len().saturating_add(3 * limits::MAX_AMF0_DEPTH);
+    assert!(encoded.len() <= longest, "it grew");
+    let again = amf0::decode_all(&encoded).map(|values| encode(&values));
+    assert_eq!(again, Ok(encoded));
+}
+
+/// As bytes, in which a not-a-number equals itself.
+fn encode(values: &[amf0::Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for value in values {
+        value.encode(&mut out);
+    }
+    out
+}
+
+/// What follows a header does not change its meaning; what an aggregate message was split into
+/// is in it, and splits the same way when it is put together again.
+pub fn flv(data: &[u8]) {
+    let longer = [data, &[0xff]].concat();
+    for classify in [flv::audio, flv::video] {
+        if let Some(tag) = classify(data) {
+            assert_eq!(classify(&longer), Some(tag));
+            assert!(is_header(tag) || tag.slot == 0);
+        }
+    }
+
+    let mut reader = Reader::new(data);
+    let timestamp = reader.u32().unwrap_or_default();
+    let payload = Bytes::copy_from_slice(reader.rest());
+    let messages: Vec<_> = aggregate::split(timestamp, &payload).collect();
+    assert!(messages.len() <= limits::MAX_AGGREGATE_MESSAGES);
+    assert!(messages.first().is_none_or(|first| first.1 == timestamp));
+    let mut joined = Vec::new();
+    for (type_id, timestamp, payload) in &messages {
+        assert_ne!(*type_id, aggregate::AGGREGATE);
+        let [high, rest @ ..] = timestamp.to_be_bytes();
+        let [_, length @ ..] = u32::try_from(payload.len())
+            .unwrap_or(u32::MAX)
+            .to_be_bytes();
+        joined.push(*type_id);
+        joined.extend_from_slice(&length);
+        joined.extend_from_slice(&rest);
+        joined.extend_from_slice(&[high, 0, 0, 0]);
+        joined.extend_from_slice(payload);
+        joined.extend_from_slice(b"back");
+    }
+    let again: Vec<_> = aggregate::split(timestamp, &Bytes::from(joined)).collect();
+    assert_eq!(again, messages);
+}
+
+const fn is_header(tag: Tag) -> bool {
+    matches!(tag.kind, TagKind::AudioHeader | TagKind::VideoHeader)
+}
+
+/// An accepted name is one plain component of a path, and what is accepted says itself again.
+/// The input is the application and the stream, with a line feed between them.
+pub fn names(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (app, stream) = text.split_once('\n').unwrap_or((&text, ""));
+    let Ok(request) = StreamRequest::parse(app, stream) else {
+        return;
+    };
+    let StreamRequest {
+        path,
+        app_query,
+        query,
+    } = &request;
+    assert_plain(&path.app);
+    assert_plain(&path.name);
+    let app = format!("/{}/?{app_query}", path.app);
+    let stream = format!("{}?{query}", path.name);
+    assert_eq!(StreamRequest::parse(&app, &stream).as_ref(), Ok(&request));
+    let shown = StreamRequest::parse(&path.to_string(), "");
+    assert_eq!(shown.map(|request| request.path).as_ref(), Ok(path));
+}
+
+fn assert_plain(name: &Name) {
+    let name = name.as_str();
+    let mut components = Path::new(name).components();
+    assert_eq!(components.next(), Some(Component::Normal(name.as_ref())));
+    assert_eq!(components.next(), None);
+}

@@ -40,7 +40,9 @@ impl Clock {
             (Some(offset), _) => offset,
             (None, Some((latest, _))) if !media => return latest,
             (None, Some((latest, at))) => {
-                let passed = now.saturating_duration_since(at).min(Duration::from_secs(3600));
+                let passed = now
+                    .saturating_duration_since(at)
+                    .min(Duration::from_secs(3600));
                 let passed = u32::try_from(passed.as_millis()).unwrap_or(0).max(1);
                 latest.wrapping_add(passed).wrapping_sub(timestamp)
             }
@@ -93,7 +95,11 @@ mod tests {
         // Interleaved frames that lie before the first one are held at the floor.
         assert_eq!(clock.place(89_000, true, later), 5000);
         assert_eq!(clock.place(91_000, true, later), 6300);
-        assert_eq!(clock.place(89_000, true, later), 4300, "its own jump, passed on");
+        assert_eq!(
+            clock.place(89_000, true, later),
+            4300,
+            "its own jump, passed on"
+        );
     }
 
     #[test]

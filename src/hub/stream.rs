@@ -298,7 +298,10 @@ impl<W> Stream<W> {
     }
 
     /// The queue of `player`, for a reply; and the bell to ring then.
-    #[expect(clippy::type_complexity, reason = "three handles, used at once by one caller")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "three handles, used at once by one caller"
+    )]
     pub fn control(
         &self,
         player: u64,
@@ -346,7 +349,3 @@ pub enum HandOver<E> {
     /// The sender takes nobody.
     NotTaken,
 }
-
-#[cfg(test)]
-#[path = "stream_tests.rs"]
-mod tests;

@@ -106,7 +106,11 @@ impl Connection {
     /// `WouldBlock`: nothing has. Others as the system says.
     pub fn read_waiting(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let descriptor = self.socket.as_raw_fd();
-        Ok(nix::sys::socket::recv(descriptor, buffer, MsgFlags::MSG_DONTWAIT)?)
+        Ok(nix::sys::socket::recv(
+            descriptor,
+            buffer,
+            MsgFlags::MSG_DONTWAIT,
+        )?)
     }
 
     /// Fills `buffer`.
@@ -148,11 +152,7 @@ impl Connection {
     /// # Errors
     ///
     /// As the system says; `TimedOut` only with a deadline.
-    pub fn send(
-        &self,
-        slices: &[io::IoSlice<'_>],
-        deadline: Option<Instant>,
-    ) -> io::Result<usize> {
+    pub fn send(&self, slices: &[io::IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
         let mut flags = libc::MSG_NOSIGNAL;
         match deadline {
             Some(deadline) => self.socket.set_write_timeout(Some(remaining(deadline)?))?,

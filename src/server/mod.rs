@@ -91,7 +91,11 @@ pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, St
         Cluster::Local => None,
         Cluster::Remote(origins) => Some(Edge::new(origins, addresses)),
     };
-    let max_frames = if config.play.gop_cache { config.play.gop_cache_max_frames } else { 0 };
+    let max_frames = if config.play.gop_cache {
+        config.play.gop_cache_max_frames
+    } else {
+        0
+    };
     let server = Arc::new(Server {
         registry: Arc::new(Registry::new(max_frames)),
         rhythm: Rhythm {
@@ -112,8 +116,11 @@ pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, St
         info!("listening on rtmp {}", socket.address);
         let listener = Arc::new(socket.listener);
         let closing = Arc::new(AtomicBool::new(false));
-        let (server_, listener_, closing_) =
-            (Arc::clone(&server), Arc::clone(&listener), Arc::clone(&closing));
+        let (server_, listener_, closing_) = (
+            Arc::clone(&server),
+            Arc::clone(&listener),
+            Arc::clone(&closing),
+        );
         let thread = server
             .threads
             .spawn(Role::Listen, server.next_id(), move || {

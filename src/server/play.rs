@@ -83,7 +83,9 @@ fn find(peer: &Peer, request: &StreamRequest) -> Result<Attached<Writer>, String
         return Ok(attached);
     }
     let seconds = wait.as_secs_f64();
-    Err(format!("there is no such stream, and none came within {seconds} s"))
+    Err(format!(
+        "there is no such stream, and none came within {seconds} s"
+    ))
 }
 
 /// Gives the player to the stream's sender, and starts that if it is the first.
@@ -101,10 +103,12 @@ fn hand_over(
             .spawn(Role::Send, server.next_id(), move || sender.run())?;
         Ok(Sender::bell(&rung, thread.thread()))
     };
-    stream.hand_over(writer, start).map_err(|error| match error {
-        HandOver::NotStarted(error) => ConnectionError::Io(error),
-        HandOver::NotTaken => ConnectionError::Io(std::io::ErrorKind::TimedOut.into()),
-    })
+    stream
+        .hand_over(writer, start)
+        .map_err(|error| match error {
+            HandOver::NotStarted(error) => ConnectionError::Io(error),
+            HandOver::NotTaken => ConnectionError::Io(std::io::ErrorKind::TimedOut.into()),
+        })
 }
 
 /// Reads what a player says: pings, acknowledgements, pauses, and the end.
@@ -115,7 +119,11 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<&'static str, ConnectionError>
         let length = peer.connection.read_again(&mut buffer)?;
         if length == 0 {
             let over = seat.gauge.is_over();
-            return Ok(if over { "the stream is over" } else { "closed by peer" });
+            return Ok(if over {
+                "the stream is over"
+            } else {
+                "closed by peer"
+            });
         }
         peer.received(buffer.get(..length).unwrap_or_default());
         while let Some(actions) = peer.actions()? {

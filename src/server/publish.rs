@@ -165,5 +165,11 @@ pub fn frame(media: Media) -> Frame {
         MediaKind::Tag(TagKind::Dependent) => Kind::Dependent,
         MediaKind::Tag(TagKind::Audio) => Kind::Audio,
     };
-    Frame::new(kind, media.slot, media.type_id, media.timestamp, media.payload)
+    Frame::new(
+        kind,
+        media.slot,
+        media.type_id,
+        media.timestamp,
+        media.payload,
+    )
 }

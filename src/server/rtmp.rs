@@ -37,7 +37,10 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
         Ok(why) => info!("{connection}: {what} ended after {seconds:.1} s: {why}"),
         Err(error) => {
             let level = error.level();
-            log::log!(level, "{connection}: {what} ended after {seconds:.1} s: {error}");
+            log::log!(
+                level,
+                "{connection}: {what} ended after {seconds:.1} s: {error}"
+            );
         }
     }
     match result {
@@ -226,7 +229,10 @@ impl Peer {
             }
             Err(refusal) => {
                 let why = &refusal.why;
-                info!("{}: may not publish {}: {why}", self.connection, request.path);
+                info!(
+                    "{}: may not publish {}: {why}",
+                    self.connection, request.path
+                );
                 self.refuse(refusal.code, why)?;
                 Ok(Next::End("refused"))
             }

@@ -139,7 +139,11 @@ impl Writer {
             }
         }
         if self.unsent.frames.is_empty() {
-            return if self.open { Rest::Nothing } else { Rest::Finished };
+            return if self.open {
+                Rest::Nothing
+            } else {
+                Rest::Finished
+            };
         }
         let sent = match self.unsent.send(&self.connection, None) {
             Ok((sent, complete)) => {

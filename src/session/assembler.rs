@@ -67,10 +67,7 @@ impl Assembler {
     /// # Errors
     ///
     /// The peer broke the protocol; drop the connection.
-    pub fn next_message(
-        &mut self,
-        input: &mut BytesMut,
-    ) -> Result<Option<RawMessage>, ChunkError> {
+    pub fn next_message(&mut self, input: &mut BytesMut) -> Result<Option<RawMessage>, ChunkError> {
         loop {
             let mut reader = Reader::new(input);
             let Some(basic) = BasicHeader::decode(&mut reader) else {
@@ -255,7 +252,3 @@ fn control_value(message: &RawMessage) -> Result<u32, ChunkError> {
         .u32()
         .ok_or(ChunkError::ControlLength(message.payload.len()))
 }
-
-#[cfg(test)]
-#[path = "assembler_tests.rs"]
-mod tests;

@@ -85,7 +85,10 @@ impl ClientSession {
         let mut properties = vec![
             ("app", text(&request.app)),
             ("flashVer", text("FMLE/3.0 (compatible; srs-lite)")),
-            ("tcUrl", text(&format!("rtmp://{}/{}", request.host, request.app))),
+            (
+                "tcUrl",
+                text(&format!("rtmp://{}/{}", request.host, request.app)),
+            ),
             ("capsEx", Value::Number(14.0)),
             ("fourCcList", Value::StrictArray(vec![text("*")])),
             (HOPS_PROPERTY, Value::Number(f64::from(request.hops))),
@@ -94,7 +97,10 @@ impl ClientSession {
             properties.insert(1, ("type", text("nonprivate")));
         }
         let properties = command::object(&properties);
-        send(events, &command::encode(0, "connect", CONNECT, &[properties]));
+        send(
+            events,
+            &command::encode(0, "connect", CONNECT, &[properties]),
+        );
         Self {
             request,
             state: State::Connecting,
@@ -126,7 +132,9 @@ impl ClientSession {
             },
             _ if self.request.purpose == Purpose::Play && self.state == State::Granted => {
                 // |RtmpSampleAccess is for the player of this connection; ours get their own.
-                let access = message.payload.starts_with(b"\x02\x00\x11|RtmpSampleAccess");
+                let access = message
+                    .payload
+                    .starts_with(b"\x02\x00\x11|RtmpSampleAccess");
                 if !access {
                     let mut media = Vec::new();
                     media::decode(message, &mut media);
@@ -141,9 +149,15 @@ impl ClientSession {
     /// What we say before we leave: the stream that we published is over.
     pub fn unpublish(&self, events: &mut Vec<Event>) {
         let name = command::string(&self.request.stream);
-        send(events, &command::encode(0, "FCUnpublish", 6.0, &[Value::Null, name]));
+        send(
+            events,
+            &command::encode(0, "FCUnpublish", 6.0, &[Value::Null, name]),
+        );
         let id = Value::Number(f64::from(self.message_stream_id));
-        send(events, &command::encode(0, "deleteStream", 7.0, &[Value::Null, id]));
+        send(
+            events,
+            &command::encode(0, "deleteStream", 7.0, &[Value::Null, id]),
+        );
     }
 
     fn command(&mut self, command: &Command, events: &mut Vec<Event>) {
@@ -169,10 +183,16 @@ impl ClientSession {
         if self.request.purpose == Purpose::Publish {
             let name = command::string(&self.request.stream);
             let arguments = [Value::Null, name];
-            send(events, &command::encode(0, "releaseStream", 2.0, &arguments));
+            send(
+                events,
+                &command::encode(0, "releaseStream", 2.0, &arguments),
+            );
             send(events, &command::encode(0, "FCPublish", 3.0, &arguments));
         }
-        send(events, &command::encode(0, "createStream", CREATE_STREAM, &[Value::Null]));
+        send(
+            events,
+            &command::encode(0, "createStream", CREATE_STREAM, &[Value::Null]),
+        );
         self.state = State::Creating;
     }
 
@@ -234,7 +254,3 @@ impl ClientSession {
 fn send(events: &mut Vec<Event>, message: &RawMessage) {
     events.push(Event::Send(chunks(message)));
 }
-
-#[cfg(test)]
-#[path = "client_tests.rs"]
-mod tests;

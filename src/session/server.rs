@@ -189,7 +189,11 @@ impl ServerSession {
                 if self.created > limits::MAX_CREATE_STREAMS {
                     return Err(SessionError::TooManyStreams);
                 }
-                answer(command, &[Value::Null, Value::Number(f64::from(STREAM))], actions);
+                answer(
+                    command,
+                    &[Value::Null, Value::Number(f64::from(STREAM))],
+                    actions,
+                );
                 Ok(State::Idle { app })
             }
             (State::Idle { app }, "publish") => Ok(self.publish(app, command, actions)),
@@ -235,7 +239,10 @@ impl ServerSession {
         let app = property("app").and_then(Value::as_str).unwrap_or_default();
         let window = limits::ACK_WINDOW;
         let chunk_size = u32::try_from(limits::OUR_CHUNK_SIZE).unwrap_or(u32::MAX);
-        send(actions, &Control::WindowAcknowledgementSize(window).encode());
+        send(
+            actions,
+            &Control::WindowAcknowledgementSize(window).encode(),
+        );
         send(actions, &Control::SetPeerBandwidth(window).encode());
         // Before the answer: OBS and others take the answer for the end of the negotiation.
         send(actions, &Control::SetChunkSize(chunk_size).encode());
@@ -254,7 +261,10 @@ impl ServerSession {
             let code = "NetConnection.Connect.Rejected";
             let info = command::status_object("error", code, description);
             let id = command.transaction_id;
-            send(actions, &command::encode(0, "_error", id, &[Value::Null, info]));
+            send(
+                actions,
+                &command::encode(0, "_error", id, &[Value::Null, info]),
+            );
             actions.push(Action::Close(Ending::Refused));
             return State::Closed;
         }
@@ -356,7 +366,10 @@ fn connected(command: &Command) -> Value {
         more.push(("capsEx", Value::Number(CAPABILITIES)));
     }
     if let Value::Object(properties) = &mut info {
-        properties.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        properties.extend(
+            more.into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
     }
     info
 }
@@ -383,7 +396,3 @@ const fn unexpected(message: &'static str, state: &State) -> SessionError {
         state: state.name(),
     }
 }
-
-#[cfg(test)]
-#[path = "server_tests.rs"]
-mod tests;

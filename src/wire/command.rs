@@ -119,7 +119,10 @@ mod tests {
         let arguments = [Value::Null, string("livestream?token=1"), string("live")];
         let mut message = encode(STREAM, "publish", 5.0, &arguments);
         let decoded = Command::decode(&message).unwrap().unwrap();
-        assert_eq!((decoded.name.as_str(), decoded.transaction_id), ("publish", 5.0));
+        assert_eq!(
+            (decoded.name.as_str(), decoded.transaction_id),
+            ("publish", 5.0)
+        );
         assert_eq!(decoded.arguments, arguments);
         assert_eq!((decoded.string(0), decoded.string(2)), ("", "live"));
 

@@ -77,7 +77,9 @@ impl Forwarder {
             None => Refusal::bad_name("there is no origin"),
         })?;
         let refuse = |_| Refusal::bad_name("the server stops");
-        let publisher = Arc::new(Registry::new(0)).publish(path, false).map_err(refuse)?;
+        let publisher = Arc::new(Registry::new(0))
+            .publish(path, false)
+            .map_err(refuse)?;
         let shared = Arc::new(Shared::default());
         let forward = Forward {
             server: Arc::clone(server),
@@ -167,7 +169,11 @@ impl Forward {
             debug!("{}: {why}", self.stream.path);
             if Instant::now() >= give_up {
                 let lost = Refusal::bad_name(format!("no origin takes the stream: {why}"));
-                let mut slot = self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut slot = self
+                    .shared
+                    .lost
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 *slot = Some(lost);
                 drop(slot);
                 self.publisher.shut_input();
@@ -182,10 +188,7 @@ impl Forward {
 }
 
 /// The first origin that takes the stream; or why the last one does not.
-fn find(
-    server: &Server,
-    request: &ClientRequest,
-) -> Result<(Upstream, u32), Option<OriginError>> {
+fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Option<OriginError>> {
     let mut last = None;
     let edge: &Edge = server.edge.as_ref().ok_or(None)?;
     for (origin, patience) in edge.round(limits::PUBLISH_PATIENCE) {
@@ -198,7 +201,10 @@ fn find(
             Err(error) if matches!(error.cause, Cause::Refused(..)) => return Err(Some(error)),
             Err(error) => {
                 origin.set_down(true);
-                info!("{}: {error}", request.stream.split('?').next().unwrap_or_default());
+                info!(
+                    "{}: {error}",
+                    request.stream.split('?').next().unwrap_or_default()
+                );
                 last = Some(error);
             }
         }

@@ -104,7 +104,10 @@ impl Edge {
         let counted = Counted::new(&self.pulls, limits::MAX_PULLS);
         let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS);
         let (Some(counted), Some(unproven)) = (counted, unproven) else {
-            warn!("too many streams are being looked for: {} is refused", request.path);
+            warn!(
+                "too many streams are being looked for: {} is refused",
+                request.path
+            );
             return Err("too many streams are being looked for; try again".to_owned());
         };
         let request = client_request(Purpose::Play, request, hops);
@@ -147,7 +150,10 @@ impl Edge {
         let share = patience.checked_div(u32::try_from(count).unwrap_or(1));
         let share = share.unwrap_or(patience).max(Duration::from_secs(1));
         let patience = if count > 1 { share } else { patience };
-        up.into_iter().chain(down).map(|origin| (origin, patience)).collect()
+        up.into_iter()
+            .chain(down)
+            .map(|origin| (origin, patience))
+            .collect()
     }
 
     /// When the stream may be looked for: at once, unless it was missing a moment ago.

@@ -134,7 +134,12 @@ impl Upstream {
         let id = server.next_id();
         let addresses = edge
             .resolver
-            .resolve(&server.threads, id, address, within(limits::RESOLVE_DEADLINE))
+            .resolve(
+                &server.threads,
+                id,
+                address,
+                within(limits::RESOLVE_DEADLINE),
+            )
             .map_err(io(Phase::Resolve))?;
         let socket = connect(&addresses, end).map_err(io(Phase::Connect))?;
         if let Some(address) = edge.is_loop(&socket) {
@@ -282,7 +287,10 @@ fn shake_hands(connection: &Connection, deadline: Instant) -> io::Result<()> {
     connection.read_exact(&mut s0_s1, deadline)?;
     let [version, s1 @ ..] = s0_s1;
     if version != handshake::VERSION {
-        return Err(io::Error::new(ErrorKind::InvalidData, "it does not speak RTMP"));
+        return Err(io::Error::new(
+            ErrorKind::InvalidData,
+            "it does not speak RTMP",
+        ));
     }
     connection.write(&s1, deadline)?;
     let mut s2 = [0; handshake::PACKET_LENGTH];

@@ -148,7 +148,12 @@ impl Fetch {
 
     /// How long one origin, or all in turn, may take to give us the stream.
     fn patience(&self) -> Duration {
-        if self.server.edge.as_ref().is_some_and(|edge| edge.origins.len() > 1) {
+        if self
+            .server
+            .edge
+            .as_ref()
+            .is_some_and(|edge| edge.origins.len() > 1)
+        {
             return self.server.config.play.play_wait;
         }
         limits::CONNECT_DEADLINE.saturating_add(limits::ORIGIN_ANSWER_DEADLINE)
@@ -181,7 +186,9 @@ impl Fetch {
                 }
             }
             let wait = source.as_mut().map_or(limits::POLL, Source::settle);
-            let linger = source.as_ref().map_or(Duration::ZERO, |_| limits::PULL_LINGER);
+            let linger = source
+                .as_ref()
+                .map_or(Duration::ZERO, |_| limits::PULL_LINGER);
             if self.pull.retire(linger, Instant::now()) {
                 return Ok(Stop::Unwanted);
             }

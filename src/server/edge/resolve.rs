@@ -47,9 +47,10 @@ impl Resolver {
             .wait_timeout_while(answer, wait, |answer| answer.is_none());
         let (answer, _) = waited.unwrap_or_else(PoisonError::into_inner);
         match &*answer {
-            Some(Ok(addresses)) if addresses.is_empty() => {
-                Err(io::Error::new(ErrorKind::NotFound, "the name has no address"))
-            }
+            Some(Ok(addresses)) if addresses.is_empty() => Err(io::Error::new(
+                ErrorKind::NotFound,
+                "the name has no address",
+            )),
             Some(Ok(addresses)) => Ok(addresses.clone()),
             Some(Err(error)) => Err(io::Error::new(ErrorKind::NotFound, error.clone())),
             None => Err(ErrorKind::TimedOut.into()),
@@ -67,7 +68,8 @@ impl Resolver {
             return Ok(Arc::clone(lookup));
         }
         let lookup = Arc::new(Lookup::default());
-        let (answers, all, origin_) = (Arc::clone(&lookup), Arc::clone(&self.asked), origin.clone());
+        let (answers, all, origin_) =
+            (Arc::clone(&lookup), Arc::clone(&self.asked), origin.clone());
         threads.spawn(Role::Resolve, id, move || {
             let answer = (origin_.host.as_str(), origin_.port)
                 .to_socket_addrs()
@@ -77,7 +79,10 @@ impl Resolver {
             all.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .remove(&origin_);
-            *answers.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+            *answers
+                .answer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(answer);
             answers.answered.notify_all();
         })?;
         asked.insert(origin.clone(), Arc::clone(&lookup));

@@ -1,0 +1,40 @@
+//! Every seed and every past crasher of every fuzz target, on stable.
+#![cfg(test)]
+
+use std::fs;
+use std::path::Path;
+
+use srs_lite::fuzzing;
+
+/// A fuzz target's name and body.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: &[Target] = &[
+    ("amf0", fuzzing::amf0),
+    ("chunk", fuzzing::chunk),
+    ("flv", fuzzing::flv),
+    ("names", fuzzing::names),
+];
+
+#[test]
+fn corpora_replay() {
+    for &(name, target) in TARGETS {
+        let dir = Path::new("fuzz/corpus").join(name);
+        let mut count = 0;
+        for entry in fs::read_dir(&dir).unwrap() {
+            target(&fs::read(entry.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "{}: empty corpus", dir.display());
+    }
+}
+
+#[test]
+fn every_target_is_replayed() {
+    for entry in fs::read_dir("fuzz/fuzz_targets").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap();
+        let replayed = TARGETS.iter().any(|&(target, _)| target == name);
+        assert!(replayed, "{} is not in TARGETS", path.display());
+    }
+}

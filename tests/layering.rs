@@ -1,0 +1,84 @@
+//! Who may use whom inside `src/`, from its text. Modules of one crate have no other border.
+//!
+//! Text can be got round; this is against accidents.
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each layer, the modules of ours that it may name, and what it may not name.
+const LAYERS: &[(&str, &[&str], &[&str])] = &[
+    ("wire", &["wire", "limits"], PURE),
+    ("session", &["session", "wire", "limits"], PURE),
+    (
+        "hub",
+        &["hub", "limits"],
+        &["std::net", "std::fs", "std::thread", "socket2", "nix::"],
+    ),
+    (
+        "config",
+        &["config", "limits"],
+        &["TcpListener", "TcpStream", "std::thread", "socket2"],
+    ),
+    (
+        "server",
+        &["server", "hub", "session", "wire", "config", "limits"],
+        &[],
+    ),
+];
+
+/// A sans-IO layer owns no socket, file, thread, lock, clock or log.
+const PURE: &[&str] = &[
+    "std::net",
+    "std::fs",
+    "std::io",
+    "std::thread",
+    "std::sync",
+    "Instant::now",
+    "SystemTime",
+    "crossbeam_channel",
+    "socket2",
+    "nix::",
+    "log::",
+];
+
+#[test]
+fn layers_point_one_way() {
+    let mut wrong = Vec::new();
+    for &(layer, may_use, must_not_name) in LAYERS {
+        for file in rust_files(&Path::new("src").join(layer)) {
+            let text = fs::read_to_string(&file).unwrap();
+            // Unit tests, at the end of a file, may start threads and read files.
+            let shipped = text.lines().take_while(|line| *line != "mod tests {");
+            for (number, line) in (1..).zip(shipped) {
+                let place = format!("{}:{number}: {layer}", file.display());
+                let code = line.split("//").next().unwrap_or_default();
+                for used in code.split("crate::").skip(1) {
+                    let used: String = used.chars().take_while(|c| c.is_alphanumeric()).collect();
+                    if !may_use.contains(&used.as_str()) {
+                        wrong.push(format!("{place} uses crate::{used}"));
+                    }
+                }
+                for name in must_not_name.iter().filter(|&&name| code.contains(name)) {
+                    wrong.push(format!("{place} names {name}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Every `.rs` below `dir`; there is one at least.
+fn rust_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    assert!(!files.is_empty(), "no .rs file below {}", dir.display());
+    files
+}
