@@ -77,27 +77,11 @@ fn players_survive_a_publisher_that_is_away() {
     check_goes_on(&mut players, Instant::now(), Duration::from_secs(1));
 }
 
-/// Also when the origin says that it is over.
-#[test]
-fn players_of_an_edge_survive_the_end_at_the_origin() {
-    let origin = Server::origin("[publish]\npublisher_wait = 0.1");
-    let edge = Server::edge(&[origin.address()], "");
-    let mut publisher = publishing(origin.address(), "ended");
-    let mut players = watched(&mut publisher, edge.address(), "ended");
-    publisher.unpublish();
-    let quiet = players[0].receive_within(Duration::from_millis(1000));
-    assert_eq!(quiet, Err(End::Silent), "players are told nothing");
-    let mut publisher = publishing(origin.address(), "ended");
-    publisher.send_group(1, 3);
-    check_goes_on(&mut players, Instant::now(), Duration::from_millis(1500));
-}
-
-/// And when it is over for good, they are told.
+/// When the origin, which has waited for the publisher, says that it is over, they are told.
 #[test]
 fn players_of_an_edge_are_told_when_it_is_over() {
-    let over = "[publish]\npublisher_wait = 0.3";
-    let origin = Server::origin(over);
-    let edge = Server::edge(&[origin.address()], over);
+    let origin = Server::origin("[publish]\npublisher_wait = 0.3");
+    let edge = Server::edge(&[origin.address()], "");
     let mut publisher = publishing(origin.address(), "over");
     let mut players = watched(&mut publisher, edge.address(), "over");
     publisher.unpublish();
