@@ -77,11 +77,27 @@ fn players_survive_a_publisher_that_is_away() {
     check_goes_on(&mut players, Instant::now(), Duration::from_secs(1));
 }
 
-/// When the origin, which has waited for the publisher, says that it is over, they are told.
+/// Also when the origin says that it is over, as others than ours do at once.
+#[test]
+fn players_of_an_edge_survive_the_end_at_the_origin() {
+    let origin = Server::origin("[publish]\npublisher_wait = 0.1");
+    let edge = Server::edge(&[origin.address()], "");
+    let mut publisher = publishing(origin.address(), "ended");
+    let mut players = watched(&mut publisher, edge.address(), "ended");
+    publisher.unpublish();
+    let quiet = players[0].receive_within(Duration::from_millis(1000));
+    assert_eq!(quiet, Err(End::Silent), "players are told nothing");
+    let mut publisher = publishing(origin.address(), "ended");
+    publisher.send_group(1, 3);
+    check_goes_on(&mut players, Instant::now(), Duration::from_millis(1500));
+}
+
+/// When it stays away for the edge's own wait, they are told.
 #[test]
 fn players_of_an_edge_are_told_when_it_is_over() {
-    let origin = Server::origin("[publish]\npublisher_wait = 0.3");
-    let edge = Server::edge(&[origin.address()], "");
+    let wait = "[publish]\npublisher_wait = 0.3";
+    let origin = Server::origin(wait);
+    let edge = Server::edge(&[origin.address()], wait);
     let mut publisher = publishing(origin.address(), "over");
     let mut players = watched(&mut publisher, edge.address(), "over");
     publisher.unpublish();

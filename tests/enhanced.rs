@@ -148,6 +148,7 @@ fn a_plain_stream_still_has_one_header_of_each_kind() {
     publisher.send_headers(0);
     publisher.send_headers(0);
     publisher.send_group(1, 3);
+    play(server.address(), "live", "plain").frames_until(4);
     let mut player = play(server.address(), "live", "plain");
     assert_eq!(
         player.media().payload.len() + player.media().payload.len(),
