@@ -18,7 +18,7 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::Edge;
-use crate::server::edge::origin::{Cause, OriginError, Upstream};
+use crate::server::edge::origin::{Cause, OriginError, Phase, Upstream};
 use crate::server::edge::pull::Backoff;
 use crate::server::log::escape;
 use crate::server::publish::Refusal;
@@ -106,8 +106,8 @@ impl Forwarder {
     ///
     /// No origin takes the stream any more.
     pub fn deliver(&self, frame: Frame, now: Instant) -> Result<(), Refusal> {
-        self.publisher.deliver(frame, now);
-        self.lost().map_or(Ok(()), Err)
+        self.lost().map_or(Ok(()), Err)?;
+        self.publisher.deliver(frame, now).map_err(Refusal::from)
     }
 
     /// Why no origin takes the stream any more, if that is so.
@@ -133,7 +133,10 @@ impl Forward {
             match pass_on(&mut upstream, id, &frames, opening) {
                 Ok(()) => return upstream.finish(),
                 Err(cause) => {
-                    let error = upstream.failed(cause);
+                    let error = upstream.failed(Phase::Media, cause);
+                    if error.is_final() {
+                        return self.lose(&error.to_string());
+                    }
                     info!("{path}: {error}; looking for another one");
                 }
             }
@@ -168,15 +171,7 @@ impl Forward {
             let why = error.map_or_else(String::new, |error| error.to_string());
             debug!("{}: {why}", self.stream.path);
             if Instant::now() >= give_up {
-                let lost = Refusal::bad_name(format!("no origin takes the stream: {why}"));
-                let mut slot = self
-                    .shared
-                    .lost
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *slot = Some(lost);
-                drop(slot);
-                self.publisher.shut_input();
+                self.lose(&format!("no origin takes the stream: {why}"));
                 return None;
             }
             let until = deadline(backoff.next(true));
@@ -184,6 +179,17 @@ impl Forward {
                 thread::sleep(limits::POLL.min(until.saturating_duration_since(Instant::now())));
             }
         }
+    }
+
+    /// Gives up: the publisher's thread is woken, and tells it why.
+    fn lose(&self, why: &str) {
+        let lost = Some(Refusal::bad_name(why));
+        *self
+            .shared
+            .lost
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = lost;
+        self.publisher.shut_input();
     }
 }
 
