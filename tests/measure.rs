@@ -43,18 +43,22 @@ fn feed(publisher: &mut Publisher, done: &AtomicBool) {
 
 /// Everybody connects at once; how long each waited for its first keyframe, in order.
 fn join_all(address: SocketAddr) -> Vec<Duration> {
-    let players: Vec<_> = (0..PLAYERS)
-        .map(|_| {
-            thread::spawn(move || {
+    let players: Vec<Player> = thread::scope(|scope| {
+        let join = |_| {
+            scope.spawn(move || {
                 let mut player = play(address, "live", "join");
                 while player.first_key.is_none() {
                     player.media();
                 }
                 player
             })
-        })
-        .collect();
-    let players: Vec<Player> = players.into_iter().map(|p| p.join().unwrap()).collect();
+        };
+        let threads: Vec<_> = (0..PLAYERS).map(join).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
     let mut waits: Vec<_> = players.iter().filter_map(|p| p.first_key).collect();
     waits.sort();
     waits
