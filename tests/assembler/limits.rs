@@ -136,3 +136,26 @@ fn an_unfinished_chunk_stays_in_the_input() {
     assert!(assembler.next_message(&mut input).unwrap().is_some());
     assert_eq!(&input[..], b"\x44");
 }
+
+/// Memory follows the bytes that came, at most twice; not what a header announces, and not what
+/// was finished long ago.
+#[test]
+fn unfinished_messages_hold_no_more_memory_than_came() {
+    let ids = 4..4 + u32::try_from(limits::MAX_CHUNK_STREAMS).unwrap();
+    let limit = limits::MAX_MESSAGE_LENGTH;
+    let mut assembler = trusted();
+    let announced: Vec<_> = ids
+        .clone()
+        .map(|id| type0(id, 0, limit, (9, 1), &payload(128)))
+        .collect();
+    assert_eq!(run(&mut assembler, &announced), (vec![], Ok(())));
+    assert!((8192..=2 * 8192).contains(&assembler.held()));
+
+    let mut assembler = trusted();
+    let whole = message(9, 0, &payload(200_000));
+    for id in ids {
+        let (messages, result) = run(&mut assembler, &cut(id, &whole, 128));
+        assert_eq!((messages, result), (vec![whole.clone()], Ok(())));
+        assert_eq!(assembler.held(), 0);
+    }
+}
