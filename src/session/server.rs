@@ -85,6 +85,9 @@ impl ServerSession {
         message: RawMessage,
         actions: &mut Vec<Action>,
     ) -> Result<(), SessionError> {
+        if matches!(self.state, State::Failed) {
+            return Err(unexpected("a message", &self.state));
+        }
         match message.type_id {
             type_id::COMMAND_AMF0 | type_id::COMMAND_AMF3 => {
                 let state = core::mem::replace(&mut self.state, State::Failed);
@@ -213,12 +216,14 @@ impl ServerSession {
                 playing(name, command, actions);
                 Ok(State::Playing)
             }
-            (state @ (State::AwaitConnect | State::AwaitHub { .. } | State::Failed), _) => {
-                Err(unexpected("a command", &state))
-            }
-            (state @ (State::Idle { .. } | State::Publishing { .. }), "connect") => {
-                Err(unexpected("connect", &state))
-            }
+            (
+                state @ (State::AwaitConnect
+                | State::AwaitHub { .. }
+                | State::Closed
+                | State::Failed),
+                _,
+            ) => Err(unexpected("a command", &state)),
+            (state, "connect") => Err(unexpected("connect", &state)),
             (state @ State::Publishing { .. }, "publish") => Err(unexpected("publish", &state)),
             (state @ State::Publishing { .. }, "play") => Err(unexpected("play", &state)),
             (state, name) => {
