@@ -89,6 +89,7 @@ impl ServerSession {
             return Err(unexpected("a message", &self.state));
         }
         match message.type_id {
+            _ if message.payload.is_empty() => self.dropped = self.dropped.saturating_add(1),
             type_id::COMMAND_AMF0 | type_id::COMMAND_AMF3 => {
                 let state = core::mem::replace(&mut self.state, State::Failed);
                 let command = Command::decode(&message)?.ok_or(SessionError::MalformedCommand)?;
@@ -99,6 +100,10 @@ impl ServerSession {
                     send(actions, &Control::PingResponse(timestamp).encode());
                 }
             }
+            // About the connection: who drives the session has looked at them.
+            type_id::ACKNOWLEDGEMENT
+            | type_id::WINDOW_ACKNOWLEDGEMENT_SIZE
+            | type_id::SET_PEER_BANDWIDTH => {}
             _ => self.media(message, actions),
         }
         Ok(())
