@@ -192,7 +192,10 @@ impl ServerSession {
     ) -> Result<State, SessionError> {
         match (state, command.name.as_str()) {
             (State::AwaitConnect, "connect") => Ok(self.connect(command, actions)),
-            (State::Idle { app }, "createStream") => {
+            (
+                state @ (State::Idle { .. } | State::Publishing { .. } | State::Playing),
+                "createStream",
+            ) => {
                 self.created = self.created.saturating_add(1);
                 if self.created > limits::MAX_CREATE_STREAMS {
                     return Err(SessionError::TooManyStreams);
@@ -202,7 +205,7 @@ impl ServerSession {
                     &[Value::Null, Value::Number(f64::from(STREAM))],
                     actions,
                 );
-                Ok(State::Idle { app })
+                Ok(state)
             }
             (State::Idle { app }, "publish") => Ok(self.publish(app, command, actions)),
             (State::Idle { app }, "play") => Ok(self.play(app, command, actions)),
@@ -325,25 +328,23 @@ impl ServerSession {
 
 /// What a player may ask for while it plays.
 fn playing(name: &str, command: &Command, actions: &mut Vec<Action>) {
+    answer_null(command, actions);
     let flag = command.boolean(1).unwrap_or(true);
-    let (filter, status) = match name {
-        "pause" if flag => (Some((Filter::All, true)), Some("NetStream.Pause.Notify")),
-        "pause" => (Some((Filter::All, false)), Some("NetStream.Unpause.Notify")),
-        "receiveAudio" => (Some((Filter::Audio, !flag)), None),
-        "receiveVideo" => (Some((Filter::Video, !flag)), None),
-        _ => (None, None),
+    let (level, code, description) = match name {
+        "pause" if flag => ("status", "NetStream.Pause.Notify", "paused"),
+        "pause" => ("status", "NetStream.Unpause.Notify", "playing"),
+        "receiveAudio" => return actions.push(Action::Filter(Filter::Audio, !flag)),
+        "receiveVideo" => return actions.push(Action::Filter(Filter::Video, !flag)),
+        _ => (
+            "error",
+            "NetStream.Seek.Failed",
+            "a live stream cannot seek",
+        ),
     };
-    if let Some((filter, off)) = filter {
-        actions.push(Action::Filter(filter, off));
+    if name == "pause" {
+        actions.push(Action::Filter(Filter::All, flag));
     }
-    match (status, filter) {
-        (Some(code), _) => send(actions, &command::on_status("status", code, "done")),
-        (None, Some(_)) => answer_null(command, actions),
-        (None, None) => {
-            let (code, description) = ("NetStream.Seek.Failed", "a live stream cannot seek");
-            send(actions, &command::on_status("error", code, description));
-        }
-    }
+    send(actions, &command::on_status(level, code, description));
 }
 
 fn server_properties() -> Value {
