@@ -364,7 +364,13 @@ fn connected(command: &Command) -> Value {
     let encoding = encoding.and_then(Value::as_number).unwrap_or(0.0);
     let mut more = vec![("objectEncoding", Value::Number(encoding))];
     let asked = |name| command.property(0, name).is_some();
-    if asked("fourCcList") || asked("videoFourCcInfoMap") || asked("capsEx") {
+    const ENHANCED: [&str; 4] = [
+        "fourCcList",
+        "videoFourCcInfoMap",
+        "audioFourCcInfoMap",
+        "capsEx",
+    ];
+    if ENHANCED.into_iter().any(asked) {
         /// `CanForward`.
         const CAN_FORWARD: f64 = 4.0;
         /// Multitrack, `ModEx`, and nanosecond offsets: all pass untouched.
