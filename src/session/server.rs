@@ -2,6 +2,7 @@
 
 use crate::limits;
 use crate::session::action::{Action, Ending, Filter, chunks};
+use crate::session::connect;
 use crate::session::error::SessionError;
 use crate::session::media;
 use crate::wire::amf0::Value;
@@ -193,18 +194,19 @@ impl ServerSession {
         match (state, command.name.as_str()) {
             (State::AwaitConnect, "connect") => Ok(self.connect(command, actions)),
             (
-                state @ (State::Idle { .. } | State::Publishing { .. } | State::Playing),
-                "createStream",
-            ) => {
+                state @ (State::AwaitConnect
+                | State::AwaitHub { .. }
+                | State::Closed
+                | State::Failed),
+                _,
+            ) => Err(unexpected("a command", &state)),
+            (state, "createStream") => {
                 self.created = self.created.saturating_add(1);
                 if self.created > limits::MAX_CREATE_STREAMS {
                     return Err(SessionError::TooManyStreams);
                 }
-                answer(
-                    command,
-                    &[Value::Null, Value::Number(f64::from(STREAM))],
-                    actions,
-                );
+                let id = Value::Number(f64::from(STREAM));
+                answer(command, &[Value::Null, id], actions);
                 Ok(state)
             }
             (State::Idle { app }, "publish") => Ok(self.publish(app, command, actions)),
@@ -224,13 +226,6 @@ impl ServerSession {
                 playing(name, command, actions);
                 Ok(State::Playing)
             }
-            (
-                state @ (State::AwaitConnect
-                | State::AwaitHub { .. }
-                | State::Closed
-                | State::Failed),
-                _,
-            ) => Err(unexpected("a command", &state)),
             (state, "connect") => Err(unexpected("connect", &state)),
             (state @ State::Publishing { .. }, "publish") => Err(unexpected("publish", &state)),
             (state @ State::Publishing { .. }, "play") => Err(unexpected("play", &state)),
@@ -281,7 +276,7 @@ impl ServerSession {
             actions.push(Action::Close(Ending::Refused));
             return State::Closed;
         }
-        answer(command, &[server_properties(), connected(command)], actions);
+        answer(command, &connect::answer(command), actions);
         State::Idle {
             app: app.to_owned(),
         }
@@ -345,50 +340,6 @@ fn playing(name: &str, command: &Command, actions: &mut Vec<Action>) {
         actions.push(Action::Filter(Filter::All, flag));
     }
     send(actions, &command::on_status(level, code, description));
-}
-
-fn server_properties() -> Value {
-    command::object(&[
-        ("fmsVer", command::string("FMS/3,5,3,888")),
-        ("capabilities", Value::Number(127.0)),
-        ("mode", Value::Number(1.0)),
-    ])
-}
-
-/// The information object of a granted `connect`. Who speaks Enhanced RTMP is told that we forward
-/// every codec.
-fn connected(command: &Command) -> Value {
-    let (code, description) = ("NetConnection.Connect.Success", "connected");
-    let mut info = command::status_object("status", code, description);
-    let encoding = command.property(0, "objectEncoding");
-    let encoding = encoding.and_then(Value::as_number).unwrap_or(0.0);
-    let mut more = vec![("objectEncoding", Value::Number(encoding))];
-    let asked = |name| command.property(0, name).is_some();
-    const ENHANCED: [&str; 4] = [
-        "fourCcList",
-        "videoFourCcInfoMap",
-        "audioFourCcInfoMap",
-        "capsEx",
-    ];
-    if ENHANCED.into_iter().any(asked) {
-        /// `CanForward`.
-        const CAN_FORWARD: f64 = 4.0;
-        /// Multitrack, `ModEx`, and nanosecond offsets: all pass untouched.
-        const CAPABILITIES: f64 = 14.0;
-        let any = command::object(&[("*", Value::Number(CAN_FORWARD))]);
-        let list = Value::StrictArray(vec![command::string("*")]);
-        more.push(("fourCcList", list));
-        more.push(("videoFourCcInfoMap", any.clone()));
-        more.push(("audioFourCcInfoMap", any));
-        more.push(("capsEx", Value::Number(CAPABILITIES)));
-    }
-    if let Value::Object(properties) = &mut info {
-        properties.extend(
-            more.into_iter()
-                .map(|(name, value)| (name.to_owned(), value)),
-        );
-    }
-    info
 }
 
 /// Answers a call that asks for an answer.
