@@ -75,6 +75,7 @@ enum State {
 
 const CONNECT: f64 = 1.0;
 const CREATE_STREAM: f64 = 4.0;
+const ASK: f64 = 5.0;
 
 impl ClientSession {
     /// Starts with `connect`.
@@ -169,8 +170,8 @@ impl ClientSession {
                 self.ask(command, events);
             }
             // Origins refuse the calls that only some of them know (2, 3): that means nothing.
-            (State::Connecting | State::Creating, "_error")
-                if [CONNECT, CREATE_STREAM].contains(&command.transaction_id) =>
+            (State::Connecting | State::Creating | State::Asking, "_error")
+                if [CONNECT, CREATE_STREAM, ASK].contains(&command.transaction_id) =>
             {
                 self.refused(command, events);
             }
@@ -205,11 +206,11 @@ impl ClientSession {
         let message = match self.request.purpose {
             Purpose::Publish => {
                 let arguments = [Value::Null, stream, command::string("live")];
-                command::encode(self.message_stream_id, "publish", 5.0, &arguments)
+                command::encode(self.message_stream_id, "publish", ASK, &arguments)
             }
             Purpose::Play => {
                 let arguments = [Value::Null, stream, Value::Number(-2000.0)];
-                command::encode(self.message_stream_id, "play", 5.0, &arguments)
+                command::encode(self.message_stream_id, "play", ASK, &arguments)
             }
         };
         send(events, &message);
