@@ -199,9 +199,9 @@ impl ClientSession {
 
     fn ask(&mut self, command: &Command, events: &mut Vec<Event>) {
         let id = command.arguments.get(1).and_then(Value::as_number);
-        self.message_stream_id = (1..=limits::MAX_CREATE_STREAMS)
-            .find(|&known| id == Some(f64::from(known)))
-            .unwrap_or(STREAM);
+        // Through text, which has no number that wraps. Origins count as they like, from 1.
+        let id = id.and_then(|id| id.to_string().parse().ok());
+        self.message_stream_id = id.filter(|&id| id != 0).unwrap_or(STREAM);
         let stream = command::string(&self.request.stream);
         let message = match self.request.purpose {
             Purpose::Publish => {
