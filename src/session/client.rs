@@ -120,6 +120,7 @@ impl ClientSession {
         events: &mut Vec<Event>,
     ) -> Result<(), SessionError> {
         match message.type_id {
+            _ if message.payload.is_empty() => {}
             type_id::COMMAND_AMF0 | type_id::COMMAND_AMF3 => {
                 let command = Command::decode(&message)?.ok_or(SessionError::MalformedCommand)?;
                 self.command(&command, events);
