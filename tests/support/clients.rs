@@ -34,7 +34,11 @@ pub(crate) fn installed(command: &str, packages: &str) -> bool {
     let program = words.next().unwrap();
     let path = env::var_os("PATH").unwrap();
     let here = env::split_paths(&path).any(|directory| directory.join(program).is_file());
-    if here && words.filter(|word| word.starts_with("rtmp")).all(is_element) {
+    if here
+        && words
+            .filter(|word| word.starts_with("rtmp"))
+            .all(is_element)
+    {
         return true;
     }
     let skip = env::var("SRS_LITE_WITHOUT_CLIENTS").is_ok_and(|value| value == "1");
