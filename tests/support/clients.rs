@@ -89,9 +89,11 @@ impl Client {
         self.directory.path().join(RECORDING)
     }
 
-    /// Waits until the program has ended by itself: what it wrote to its standard output.
+    /// Waits until the program has ended by itself, well: what it wrote to its standard output.
     pub(crate) fn output(mut self) -> String {
         eventually(&self.what, || self.child.try_wait().unwrap().is_some());
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{}: {status}", self.what);
         fs::read_to_string(self.recording()).unwrap()
     }
 
@@ -102,8 +104,8 @@ impl Client {
         eventually(&self.what, || fs::metadata(&file).unwrap().len() > ENOUGH);
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).unwrap();
         eventually(&self.what, || self.child.try_wait().unwrap().is_some());
-        let recorded = Packets::read(&[], &file, of).without_last();
-        let source = Packets::read(&[], &media::long_flv(), of);
+        let recorded = Packets::read(&file, of).without_last();
+        let source = Packets::read(&media::long_flv(), of);
         recorded.assert_part_of(&source, &self.what);
     }
 }

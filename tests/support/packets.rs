@@ -21,16 +21,14 @@ pub(crate) enum Of {
 pub(crate) struct Packets(HashMap<String, Vec<String>>);
 
 impl Packets {
-    /// Those of a file. `options` stand before it.
-    pub(crate) fn read(options: &[&str], file: &Path, of: Of) -> Self {
+    /// Those of a file.
+    pub(crate) fn read(file: &Path, of: Of) -> Self {
         let codecs: &[_] = match of {
             Of::Packets => &["-c", "copy"],
             Of::Pictures => &["-c:a", "copy"],
         };
         let output = Command::new("ffmpeg")
-            .args(["-v", "error"])
-            .args(options)
-            .arg("-i")
+            .args(["-v", "error", "-i"])
             .arg(file)
             .args(codecs)
             .args(["-f", "framemd5", "-"])
