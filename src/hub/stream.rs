@@ -274,7 +274,7 @@ impl<W> Stream<W> {
     /// otherwise, if there is no publisher.
     pub fn expire(&self, wait: Duration, now: Instant) -> Option<Duration> {
         let mut state = self.lock();
-        let left = state.left?;
+        let left = state.left.filter(|_| !state.players.is_empty())?;
         let rest = wait.saturating_sub(now.saturating_duration_since(left));
         if rest.is_zero() {
             state.end_players();

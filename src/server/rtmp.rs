@@ -47,7 +47,9 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
         // The peer must still get what we sent last; a sender sees to that for a player.
         Ok(_) if !connection.is_playing() => connection.linger(),
         Ok(_) => {}
-        Err(_) => connection.shut(),
+        // It is gone or takes nothing: what the kernel still holds for it is given up.
+        Err(ConnectionError::Io(_)) => connection.reset(),
+        Err(ConnectionError::Session(_)) => connection.shut(),
     }
 }
 

@@ -191,7 +191,7 @@ impl Forward {
 fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Option<OriginError>> {
     let mut last = None;
     let edge: &Edge = server.edge.as_ref().ok_or(None)?;
-    for (origin, patience) in edge.round(limits::PUBLISH_PATIENCE) {
+    for (origin, patience) in edge.round() {
         match Upstream::open(server, edge, (origin, patience), request) {
             Ok(upstream) => {
                 origin.set_down(false);

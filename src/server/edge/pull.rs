@@ -78,8 +78,8 @@ impl Fetch {
                     return;
                 }
                 Stop::Over => {
+                    // Its players are kept as long as those of any stream without a publisher.
                     info!("{path}: the origin says that it is over");
-                    self.pull.stream.end_players();
                 }
                 Stop::Failed(error) => {
                     // Said once; the attempts that follow are for those who look for them.
@@ -117,7 +117,7 @@ impl Fetch {
     fn attempt(&mut self, edge: &Edge) -> Stop {
         let path = Arc::clone(&self.pull.stream.path);
         let mut last = Stop::Unwanted;
-        for (origin, patience) in edge.round(self.patience()) {
+        for (origin, patience) in edge.round() {
             if self.pull.retire(Duration::ZERO, Instant::now()) {
                 return Stop::Unwanted;
             }
@@ -144,19 +144,6 @@ impl Fetch {
             }
         }
         last
-    }
-
-    /// How long one origin, or all in turn, may take to give us the stream.
-    fn patience(&self) -> Duration {
-        if self
-            .server
-            .edge
-            .as_ref()
-            .is_some_and(|edge| edge.origins.len() > 1)
-        {
-            return self.server.config.play.play_wait;
-        }
-        limits::CONNECT_DEADLINE.saturating_add(limits::ORIGIN_ANSWER_DEADLINE)
     }
 
     /// Relays from an origin that has said yes.
