@@ -84,13 +84,13 @@ const GSTREAMER: &str = "gstreamer1.0-tools gstreamer1.0-plugins-bad";
 
 #[test]
 fn gstreamer_rtmp2src() {
-    let command = "gst-launch-1.0 -q -e rtmp2src location=URL ! fdsink";
+    let command = "gst-launch-1.0 -q rtmp2src location=URL ! fdsink";
     plays(GSTREAMER, command, Of::Packets);
 }
 
 #[test]
 fn gstreamer_rtmpsrc() {
-    let command = "gst-launch-1.0 -q -e rtmpsrc location=URL ! fdsink";
+    let command = "gst-launch-1.0 -q rtmpsrc location=URL ! fdsink";
     plays(GSTREAMER, command, Of::Packets);
 }
 

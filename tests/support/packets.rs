@@ -56,10 +56,11 @@ impl Packets {
         Self(packets)
     }
 
-    /// The same without the last packet of each stream, which a player that is stopped may cut.
-    pub(crate) fn without_last(mut self) -> Self {
+    /// The same without the last packets of each stream: a player that is killed cuts one, and
+    /// some pictures may need it.
+    pub(crate) fn without_end(mut self) -> Self {
         for packets in self.0.values_mut() {
-            packets.pop();
+            packets.truncate(packets.len().saturating_sub(4));
         }
         self
     }
