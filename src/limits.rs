@@ -204,3 +204,31 @@ pub const FORWARD_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Edges a stream may pass on its way from the origin. A loop ends here.
 pub const MAX_EDGE_HOPS: u32 = 8;
+
+/// Segments of a playlist: a day of ten-second ones.
+pub const MAX_PLAYLIST_SEGMENTS: usize = 8640;
+
+/// Bytes of a segment; a longer one is cut wherever it is.
+pub const MAX_SEGMENT_BYTES: usize = 128 * 1024 * 1024;
+
+/// Milliseconds of the first segment, if no keyframe ends it; those after it obey the target.
+pub const MAX_FIRST_SEGMENT: u64 = 30_000;
+
+/// Milliseconds by which timestamps may leap ahead before that is another time line.
+pub const MAX_HLS_GAP: i64 = 10_000;
+
+/// Milliseconds by which a track may fall back before that is another time line.
+pub const MAX_HLS_BACKWARD: u64 = 1000;
+
+/// Milliseconds after which a track that appears for the first time is not late, but new.
+pub const MAX_HLS_LATE_TRACK: u64 = 2000;
+
+/// Milliseconds between two frames that the last frame of a segment can be thought to last.
+pub const MAX_HLS_INTERVAL: u64 = 1000;
+
+/// Milliseconds that a segment may exceed its target by: timestamps jitter, and players compare
+/// rounded seconds.
+pub const HLS_SLACK: u64 = 250;
+
+/// Milliseconds of audio that share one packet: what its header costs is shared too.
+pub const HLS_AUDIO_BATCH: u64 = 60;

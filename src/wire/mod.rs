@@ -7,6 +7,7 @@ pub mod command;
 pub mod control;
 pub mod flv;
 pub mod handshake;
+pub mod m3u8;
 pub mod message;
 pub mod name;
 pub mod reader;

@@ -1,0 +1,4 @@
+//! Frames → segments. No files.
+
+pub mod segmenter;
+pub mod timeline;
