@@ -124,6 +124,9 @@ impl<W> Stream<W> {
         let mut state = self.lock();
         state.unpublish();
         state.clock.restart();
+        for (_, player) in &mut state.players {
+            player.restart();
+        }
         state.left = None;
         state.epoch
     }
