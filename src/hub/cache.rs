@@ -70,7 +70,7 @@ impl Cache {
         if let Some(known) = self.headers.iter_mut().find(same) {
             let changed = known.payload != frame.payload;
             *known = Arc::clone(frame);
-            if changed && frame.kind == Kind::VideoHeader {
+            if changed {
                 // The group was coded with the old one.
                 self.drop_group();
             }
