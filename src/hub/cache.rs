@@ -74,7 +74,10 @@ impl Cache {
                 // The group was coded with the old one.
                 self.drop_group();
             }
-        } else if self.headers.len() < limits::MAX_TRACKS {
+            return;
+        }
+        let of_kind = |known: &&Arc<Frame>| known.kind == frame.kind;
+        if self.headers.iter().filter(of_kind).count() < limits::MAX_TRACKS {
             self.headers.push(Arc::clone(frame));
         }
     }
