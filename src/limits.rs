@@ -172,9 +172,10 @@ pub const ORIGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 /// An origin that sends nothing for so long is left for the next one.
 pub const ORIGIN_STALL_DEADLINE: Duration = Duration::from_secs(5);
 
-/// For all origins together to take a stream that is published to an edge. Encoders give up after
-/// about 10 s.
-pub const PUBLISH_PATIENCE: Duration = Duration::from_secs(8);
+/// From resolving to yes, for the only origin. Encoders give up after about 10 s.
+pub const ONLY_ORIGIN_PATIENCE: Duration = Duration::from_secs(9);
+/// The same for one of several: the next one gets its turn before a player's `play_wait` is over.
+pub const ORIGIN_PATIENCE: Duration = Duration::from_millis(2500);
 
 /// A listener that closes takes what waits in its backlog, for at most so long.
 pub const BACKLOG_TIME: Duration = Duration::from_millis(50);

@@ -203,6 +203,9 @@ fn a_player_can_switch_media_off_and_on() {
     publisher.send_group(1, 3);
     let mut player = play(server.address(), "live", "filter");
     player.frames_until(4);
+    // It comes later, so what it has got has been offered to the player.
+    let mut witness = play(server.address(), "live", "filter");
+    witness.frames_until(4);
     let mut next = 5;
     let off_on = |off| [Value::Null, Value::Boolean(off)];
     for (command, off, kept) in [
@@ -218,6 +221,7 @@ fn a_player_can_switch_media_off_and_on() {
             .unwrap();
         ping(&mut player.connection, next);
         next = publisher.send_group(next, 5);
+        witness.frames_until(next - 1);
         if let Some(kept) = kept {
             for _ in 0..3 {
                 assert_eq!(player.media().type_id, kept, "{command}");
@@ -235,6 +239,7 @@ fn a_player_can_switch_media_off_and_on() {
         let begin = next;
         next = publisher.send_group(next, 5);
         assert_eq!(player.frames_until(next - 1), begin, "after {command}");
+        witness.frames_until(next - 1);
     }
 }
 

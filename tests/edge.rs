@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::thread;
 use std::time::Duration;
 
 use support::amf::Value;
 use support::connection::{Connection, End};
+use support::media::{self, Kind};
 use support::origin::Origin;
 use support::peer::{Player, play, publish, publishing};
 use support::server::Server;
@@ -167,6 +169,89 @@ fn players_share_a_pull_that_lingers() {
     feed.send_group(5, 3);
     assert_eq!(third.frames_until(8), 5);
     assert!(origin.poll().is_none(), "one pull is enough");
+}
+
+/// A pull that nobody wants ends, and the next player gets another.
+#[test]
+fn an_unwanted_pull_ends() {
+    let origin = Origin::new();
+    let edge = Server::edge(&[origin.address()], "");
+    let mut player = play(edge.address(), "live", "unwanted");
+    let mut feed = origin.asked().unwrap().grant();
+    feed.send_headers(0);
+    let mut next = feed.send_group(1, 3);
+    player.frames_until(4);
+    drop(player);
+    support::eventually("the pull ends", || {
+        let more = media::frame(Kind::Inter, next, 100);
+        next += 1;
+        feed.try_send(9, next * 20, &more).is_err()
+    });
+    let mut player = play(edge.address(), "live", "unwanted");
+    let mut feed = origin.asked().unwrap().grant();
+    feed.send_headers(0);
+    feed.send_group(1, 3);
+    assert_eq!(player.frames_until(4), 1);
+}
+
+/// A publisher that is refused by one origin is not offered to the next: the name is taken.
+#[test]
+fn a_refusal_is_final() {
+    let origins = [Origin::new(), Origin::new()];
+    let edge = Server::edge(&origins.each_ref().map(Origin::address), "");
+    let address = edge.address();
+    let publisher = thread::Builder::new().spawn(move || publish(address, "live", "taken"));
+    let mut asked = None;
+    support::eventually("an origin is asked", || {
+        asked = origins.iter().find_map(Origin::poll);
+        asked.is_some()
+    });
+    asked.unwrap().refuse("NetStream.Publish.BadName");
+    let refusal = publisher.unwrap().join().unwrap().unwrap_err();
+    assert_eq!(refusal.code, "NetStream.Publish.BadName");
+    assert!(origins.iter().all(|origin| origin.poll().is_none()));
+}
+
+/// The origin lets the newer publisher take over: the older one is let go, and does not come back
+/// through its edge to take over in turn.
+#[test]
+fn a_takeover_between_edges_is_final() {
+    let origin = Server::origin("[publish]\nrepublish = \"takeover\"");
+    let edges = [(); 2].map(|()| Server::edge(&[origin.address()], ""));
+    let mut first = publishing(edges[0].address(), "newer");
+    first.send_group(500, 3);
+    let mut player = play(origin.address(), "live", "newer");
+    player.frames_until(503);
+    let mut second = publishing(edges[1].address(), "newer");
+    let mut next = second.send_group(1, 3);
+    support::eventually("the older one is let go", || {
+        let old = media::frame(Kind::Key, 600, 100);
+        next = second.send_group(next, 3);
+        first.try_send(9, 20_000, &old).is_err()
+    });
+    let next = second.send_group(next, 3);
+    assert_eq!(
+        player.frames_until(next - 1),
+        1,
+        "the second's from its first frame on"
+    );
+}
+
+/// With several origins a stream is at one of them: a player finds it wherever it is.
+#[test]
+fn a_stream_is_found_at_whichever_origin_has_it() {
+    let origins = [(); 2].map(|()| Server::origin(""));
+    let addresses = origins.each_ref().map(Server::address);
+    let edges = [(); 2].map(|()| Server::edge(&addresses, ""));
+    for index in 0..4 {
+        let name = format!("either{index}");
+        let mut publisher = publishing(edges[0].address(), &name);
+        let next = publisher.send_group(1, 3);
+        let mut player = play(edges[1].address(), "live", &name);
+        while player.frame().0 < next - 1 {}
+        // Nobody lets go of a publisher that has a quiet moment.
+        publisher.send_group(next, 3);
+    }
 }
 
 /// Two edges that are each other's origin: whoever comes is refused, and nothing piles up.

@@ -18,8 +18,8 @@ use support::peer::{Player, Publisher, assert_forward, play, publishing};
 use support::port;
 use support::server::Server;
 
-/// Longer than a player usually waits: an origin may cost a phase's whole deadline.
-const PATIENT: &str = "[play]\nplay_wait = 30";
+/// Publishers may be silent: what is tried here takes its time.
+const PATIENT: &str = "[publish]\nnormal_timeout = 60000";
 
 /// How far a bad origin goes before it says no more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,7 +56,7 @@ fn bad_origin(phase: Phase, keep: bool) -> SocketAddr {
 
 /// Plays a stream of `origin` through an edge that tries `bad` first, last, and in between.
 fn check_play(bad: SocketAddr, origin: &Server) {
-    let edge = Server::edge(&[bad, origin.address()], PATIENT);
+    let edge = Server::edge(&[bad, origin.address()], "");
     let mut publisher = publishing(origin.address(), "play");
     let next = publisher.send_group(1, 20);
     for _ in 0..2 {
@@ -67,7 +67,7 @@ fn check_play(bad: SocketAddr, origin: &Server) {
 
 /// Publishes two streams through an edge, so that each origin is tried first by one of them.
 fn check_publish(bad: SocketAddr, origin: &Server) {
-    let edge = Server::edge(&[bad, origin.address()], PATIENT);
+    let edge = Server::edge(&[bad, origin.address()], "");
     for name in ["one", "two"] {
         let mut publisher = publishing(edge.address(), name);
         let next = publisher.send_group(1, 20);
@@ -79,7 +79,7 @@ fn check_publish(bad: SocketAddr, origin: &Server) {
 #[test]
 fn a_dead_origin_is_passed_over() {
     let dead = port::dead();
-    let origin = Server::origin("");
+    let origin = Server::origin(PATIENT);
     check_play(dead.address(), &origin);
     check_publish(dead.address(), &origin);
 }
@@ -87,7 +87,7 @@ fn a_dead_origin_is_passed_over() {
 #[test]
 fn an_origin_that_only_accepts_is_passed_over() {
     let silent = Origin::new();
-    let origin = Server::origin("");
+    let origin = Server::origin(PATIENT);
     check_play(silent.address(), &origin);
     check_publish(silent.address(), &origin);
 }
@@ -96,7 +96,7 @@ fn an_origin_that_only_accepts_is_passed_over() {
 fn an_origin_that_breaks_off_is_passed_over() {
     for phase in [Phase::Accept, Phase::Handshake, Phase::Connect] {
         let bad = bad_origin(phase, false);
-        let origin = Server::origin("");
+        let origin = Server::origin(PATIENT);
         check_play(bad, &origin);
         check_publish(bad, &origin);
     }
@@ -105,7 +105,7 @@ fn an_origin_that_breaks_off_is_passed_over() {
 #[test]
 fn an_origin_that_falls_silent_after_the_handshake_is_passed_over() {
     let bad = bad_origin(Phase::Handshake, true);
-    let origin = Server::origin("");
+    let origin = Server::origin(PATIENT);
     check_play(bad, &origin);
     check_publish(bad, &origin);
 }
@@ -113,7 +113,7 @@ fn an_origin_that_falls_silent_after_the_handshake_is_passed_over() {
 #[test]
 fn an_origin_that_never_answers_is_passed_over() {
     let bad = bad_origin(Phase::Connect, true);
-    let origin = Server::origin("");
+    let origin = Server::origin(PATIENT);
     check_play(bad, &origin);
     check_publish(bad, &origin);
 }
@@ -122,7 +122,7 @@ fn an_origin_that_never_answers_is_passed_over() {
 #[test]
 fn an_origin_that_grants_and_sends_nothing_is_left() {
     let bad = bad_origin(Phase::Grant, true);
-    let origin = Server::origin("");
+    let origin = Server::origin(PATIENT);
     check_play(bad, &origin);
 }
 
@@ -130,7 +130,7 @@ fn an_origin_that_grants_and_sends_nothing_is_left() {
 #[test]
 fn an_origin_that_stalls_is_left_for_the_next() {
     let origins = [Origin::new(), Origin::new()];
-    let edge = Server::edge(&origins.each_ref().map(Origin::address), PATIENT);
+    let edge = Server::edge(&origins.each_ref().map(Origin::address), "");
     let mut player = play(edge.address(), "live", "stalls");
     let mut feed = granted(&origins);
     feed.send_headers(0);

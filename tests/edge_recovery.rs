@@ -77,7 +77,7 @@ fn players_survive_a_publisher_that_is_away() {
     check_goes_on(&mut players, Instant::now(), Duration::from_secs(1));
 }
 
-/// Also when the origin says that it is over.
+/// Also when the origin says that it is over, as others than ours do at once.
 #[test]
 fn players_of_an_edge_survive_the_end_at_the_origin() {
     let origin = Server::origin("[publish]\npublisher_wait = 0.1");
@@ -92,12 +92,12 @@ fn players_of_an_edge_survive_the_end_at_the_origin() {
     check_goes_on(&mut players, Instant::now(), Duration::from_millis(1500));
 }
 
-/// And when it is over for good, they are told.
+/// When it stays away for the edge's own wait, they are told.
 #[test]
 fn players_of_an_edge_are_told_when_it_is_over() {
-    let over = "[publish]\npublisher_wait = 0.3";
-    let origin = Server::origin(over);
-    let edge = Server::edge(&[origin.address()], over);
+    let wait = "[publish]\npublisher_wait = 0.3";
+    let origin = Server::origin(wait);
+    let edge = Server::edge(&[origin.address()], wait);
     let mut publisher = publishing(origin.address(), "over");
     let mut players = watched(&mut publisher, edge.address(), "over");
     publisher.unpublish();

@@ -45,14 +45,15 @@ const CODECS: [Codec; 4] = [
         audio_header: b"\x90fLaC head",
         audio: b"\x91fLaC data",
     },
-    // Multitrack, one track: packet type 6, then the kind of multitrack and the inner packet type.
+    // Multitrack: packet type 6, or 5 of audio, then "one track" with the inner packet type, and at
+    // the end the number of the track. A player starts where track 0 does.
     Codec {
         name: "multitrack",
-        header: b"\x96\x00vp09\x01 configuration",
-        key: b"\x96\x01vp09\x01 key",
-        inter: b"\xA6\x01vp09\x01 inter",
-        audio_header: b"\x95\x00Opus\x01 head",
-        audio: b"\x95\x01Opus\x01 data",
+        header: b"\x96\x00vp09\x00 configuration",
+        key: b"\x96\x01vp09\x00 key",
+        inter: b"\xA6\x01vp09\x00 inter",
+        audio_header: b"\x95\x00Opus\x00 head",
+        audio: b"\x95\x01Opus\x00 data",
     },
 ];
 
@@ -147,6 +148,7 @@ fn a_plain_stream_still_has_one_header_of_each_kind() {
     publisher.send_headers(0);
     publisher.send_headers(0);
     publisher.send_group(1, 3);
+    play(server.address(), "live", "plain").frames_until(4);
     let mut player = play(server.address(), "live", "plain");
     assert_eq!(
         player.media().payload.len() + player.media().payload.len(),

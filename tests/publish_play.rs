@@ -72,10 +72,8 @@ fn the_opening_is_metadata_headers_and_the_current_group() {
 fn without_gop_cache_a_player_starts_at_the_next_keyframe() {
     let server = Server::origin("[play]\ngop_cache = false");
     let mut publisher = publishing(server.address(), "uncached");
-    let mut witness = player_at(&server, "uncached", &mut publisher, 1);
+    publisher.send_frame(Kind::Key, 1, 0, 100);
     publisher.send_frame(Kind::Inter, 2, 40, 100);
-    assert_eq!(witness.frame().0, 2);
-
     let mut player = play(server.address(), "live", "uncached");
     // The sequence header tells that the player has its place in the fan-out.
     while player.media().payload != media::AVC_HEADER {}
@@ -234,7 +232,8 @@ fn audio_interleaves_with_a_large_video_message() {
     );
 }
 
-/// Keyframes of 4 Mbit, cut as small as it is allowed and as large as it makes sense.
+/// Keyframes of 4 Mbit, cut as small as it is allowed and as large as it makes sense; with extended
+/// timestamps, which every chunk must repeat.
 #[test]
 fn large_keyframes_are_relayed_bit_for_bit() {
     let server = Server::origin("");
@@ -244,8 +243,9 @@ fn large_keyframes_are_relayed_bit_for_bit() {
         publisher.connection.set_chunk_size(chunk_size);
         let mut player = player_at(&server, &name, &mut publisher, 0);
         for number in 1..4 {
-            publisher.send_frame(Kind::Key, number, number * 40, 512 * 1024);
-            assert_eq!(player.frame().0, number);
+            publisher.send_frame(Kind::Key, number, 0xFF_FF00 + number * 400, 512 * 1024);
+            let (got, message) = player.frame();
+            assert_eq!((got, message.timestamp), (number, 0xFF_FF00 + number * 400));
         }
     }
 }

@@ -61,6 +61,15 @@ struct SenderPort<W> {
     bell: Arc<dyn Bell>,
 }
 
+/// Why a publisher may not deliver any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Over {
+    /// It is another publisher's turn.
+    TakenOver,
+    /// The server stops.
+    Closed,
+}
+
 /// What video a player's queue may begin with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Start {
@@ -156,11 +165,13 @@ impl<W> Stream<W> {
     }
 
     /// Hands a message to every player. Called on the publisher's thread; waits for no player.
-    /// `false`: it is not this publisher's turn any more.
-    pub(super) fn deliver(&self, epoch: u64, mut frame: Frame, now: Instant) -> bool {
+    pub(super) fn deliver(&self, epoch: u64, mut frame: Frame, now: Instant) -> Result<(), Over> {
         let mut state = self.lock();
-        if state.epoch != epoch || state.closed {
-            return false;
+        if state.closed {
+            return Err(Over::Closed);
+        }
+        if state.epoch != epoch {
+            return Err(Over::TakenOver);
         }
         let media = matches!(
             frame.kind,
@@ -173,7 +184,7 @@ impl<W> Stream<W> {
             .players
             .retain_mut(|(_, player)| player.offer(&frame) != Offer::Gone);
         state.ring();
-        true
+        Ok(())
     }
 
     /// Waits until the stream is live, at most until `deadline`; whether it is.
@@ -277,7 +288,7 @@ impl<W> Stream<W> {
     /// otherwise, if there is no publisher.
     pub fn expire(&self, wait: Duration, now: Instant) -> Option<Duration> {
         let mut state = self.lock();
-        let left = state.left?;
+        let left = state.left.filter(|_| !state.players.is_empty())?;
         let rest = wait.saturating_sub(now.saturating_duration_since(left));
         if rest.is_zero() {
             state.end_players();

@@ -35,19 +35,15 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
     let seconds = begun.elapsed().as_secs_f64();
     match &result {
         Ok(why) => info!("{connection}: {what} ended after {seconds:.1} s: {why}"),
-        Err(error) => {
-            let level = error.level();
-            log::log!(
-                level,
-                "{connection}: {what} ended after {seconds:.1} s: {error}"
-            );
-        }
+        Err(error) => info!("{connection}: {what} ended after {seconds:.1} s: {error}"),
     }
     match result {
         // The peer must still get what we sent last; a sender sees to that for a player.
         Ok(_) if !connection.is_playing() => connection.linger(),
         Ok(_) => {}
-        Err(_) => connection.shut(),
+        // It is gone or takes nothing: what the kernel still holds for it is given up.
+        Err(ConnectionError::Io(_)) => connection.reset(),
+        Err(ConnectionError::Session(_)) => connection.shut(),
     }
 }
 

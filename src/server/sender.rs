@@ -131,43 +131,48 @@ impl Writer {
         })
     }
 
+    /// Sends what waits, with one `sendmsg`; with more only if the queue filled up behind what the
+    /// socket had not taken before.
     fn round(&mut self, now: Instant) -> Rest {
-        if self.open && self.unsent.frames.is_empty() {
-            self.open = self.frames.drain(&mut self.unsent.frames);
-            if !self.open && self.frames.gauge.is_over() {
-                self.unsent.push(Arc::new(Frame::control(farewell())));
-            }
-        }
-        if self.unsent.frames.is_empty() {
-            return if self.open {
-                Rest::Nothing
-            } else {
-                Rest::Finished
-            };
-        }
-        let sent = match self.unsent.send(&self.connection, None) {
-            Ok((sent, complete)) => {
-                self.frames.gauge.sent(complete);
-                sent
-            }
-            Err(_) => return Rest::Lost,
-        };
-        if sent > 0 {
-            self.stalled = None;
-        }
-        match (self.unsent.frames.is_empty(), self.open) {
-            (true, true) => Rest::Nothing,
-            (true, false) => Rest::Finished,
-            (false, _) => {
-                let since = *self.stalled.get_or_insert(now);
-                if now.saturating_duration_since(since) < limits::PLAYER_STALL_DEADLINE {
-                    return Rest::Tail;
+        loop {
+            if self.open && self.unsent.frames.is_empty() {
+                self.open = self.frames.drain(&mut self.unsent.frames);
+                if !self.open && self.frames.gauge.is_over() {
+                    self.unsent.push(Arc::new(Frame::control(farewell())));
                 }
-                debug!("{}: takes nothing any more, let go", self.connection);
-                self.connection.reset();
-                Rest::Lost
+            }
+            if self.unsent.frames.is_empty() {
+                return if self.open {
+                    Rest::Nothing
+                } else {
+                    Rest::Finished
+                };
+            }
+            let Ok((sent, complete)) = self.unsent.send(&self.connection, None) else {
+                return Rest::Lost;
+            };
+            self.frames.gauge.sent(complete);
+            if sent > 0 {
+                self.stalled = None;
+            }
+            if !self.unsent.frames.is_empty() {
+                return self.tail(now);
+            }
+            if self.open && self.frames.frames.is_empty() {
+                return Rest::Nothing;
             }
         }
+    }
+
+    /// The socket is full: since when?
+    fn tail(&mut self, now: Instant) -> Rest {
+        let since = *self.stalled.get_or_insert(now);
+        if now.saturating_duration_since(since) < limits::PLAYER_STALL_DEADLINE {
+            return Rest::Tail;
+        }
+        debug!("{}: takes nothing any more, let go", self.connection);
+        self.connection.reset();
+        Rest::Lost
     }
 }
 

@@ -273,6 +273,39 @@ fn it_stops_on_request_with_status_0() {
 }
 
 #[test]
+fn it_stops_with_peers_that_say_nothing() {
+    let room = Room::new("silent");
+    let file = room.write("a.conf", "listen = '127.0.0.1:0'\n");
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let server = Server::start(&file);
+        let _peer = server.connect();
+        server.stop(signal);
+    }
+}
+
+#[test]
+fn sigquit_waits_for_connections_and_accepts_no_more() {
+    let room = Room::new("quit");
+    let file = room.write("a.conf", "listen = '127.0.0.1:0'\n");
+    let mut server = Server::start(&file);
+    let peer = server.connect();
+    server.signal(Signal::SIGQUIT);
+    server.line("draining");
+    assert!(server.is_closed_to_new_peers());
+    // It is still there to hear this, and goes on waiting.
+    server.signal(Signal::SIGHUP);
+    server.line("SIGHUP");
+    drop(peer);
+    server.ends();
+    // Whoever does not want to wait that long stops it.
+    let mut server = Server::start(&file);
+    let _peer = server.connect();
+    server.signal(Signal::SIGQUIT);
+    server.line("draining");
+    server.stop(Signal::SIGTERM);
+}
+
+#[test]
 fn sighup_ends_nothing() {
     let room = Room::new("hup");
     let mut server = Server::start(&room.write("a.conf", "listen = '127.0.0.1:0'\n"));

@@ -1,7 +1,8 @@
 //! A room for a test's files, and a server that runs in it.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -115,15 +116,45 @@ impl Server {
         kill(pid, signal).unwrap();
     }
 
-    /// Asserts that it ends soon after the signal, with status 0.
-    pub(super) fn stop(mut self, signal: Signal) {
+    /// A connection that it has answered: C0 and C1 went out, S0 came back [RTMP §5.2].
+    pub(super) fn connect(&self) -> TcpStream {
+        let mut peer = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut hello = [0; 1537];
+        hello[0] = 3;
+        peer.write_all(&hello).unwrap();
+        peer.set_read_timeout(Some(SOON)).unwrap();
+        let mut version = [0];
+        peer.read_exact(&mut version).unwrap();
+        assert_eq!(version, [3]);
+        peer
+    }
+
+    /// Waits until its port refuses connections.
+    pub(super) fn is_closed_to_new_peers(&self) -> bool {
         let deadline = soon();
+        while Instant::now() < deadline {
+            if TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// Asserts that it ends soon after the signal, with status 0.
+    pub(super) fn stop(self, signal: Signal) {
         self.signal(signal);
+        self.ends();
+    }
+
+    /// Asserts that it ends soon, with status 0.
+    pub(super) fn ends(mut self) {
+        let deadline = soon();
         // Its standard error ends with it.
         while self.lines.recv_deadline(deadline) != Err(RecvTimeoutError::Disconnected) {
-            assert!(Instant::now() < deadline, "{signal} does not stop it");
+            assert!(Instant::now() < deadline, "it does not end");
         }
-        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{signal}");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 }
 

@@ -1,5 +1,6 @@
 //! A scripted publisher and a scripted player.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -62,15 +63,23 @@ impl Publisher {
 
     /// Sends a message on the stream; `csid` is the customary one of the type.
     pub(crate) fn send(&mut self, type_id: u8, timestamp: u32, payload: &[u8]) {
-        self.connection
-            .send(&Message {
-                csid: u32::from(type_id.saturating_sub(4).clamp(4, 6)),
-                type_id,
-                timestamp,
-                stream: self.stream,
-                payload: payload.to_vec(),
-            })
-            .unwrap();
+        self.try_send(type_id, timestamp, payload).unwrap();
+    }
+
+    /// The same, for a peer that may have closed.
+    pub(crate) fn try_send(
+        &mut self,
+        type_id: u8,
+        timestamp: u32,
+        payload: &[u8],
+    ) -> io::Result<()> {
+        self.connection.send(&Message {
+            csid: u32::from(type_id.saturating_sub(4).clamp(4, 6)),
+            type_id,
+            timestamp,
+            stream: self.stream,
+            payload: payload.to_vec(),
+        })
     }
 
     /// Metadata and both sequence headers.
@@ -139,7 +148,8 @@ pub(crate) fn play(address: SocketAddr, app: &str, name: &str) -> Player {
 }
 
 impl Player {
-    /// Goes as far as a player can before it names the stream. `buffer`: size of the receive buffer.
+    /// Goes as far as a player can before it names the stream. `buffer`: bytes of its receive
+    /// buffer.
     pub(crate) fn open(address: SocketAddr, app: &str, buffer: Option<usize>) -> Self {
         let begun = Instant::now();
         let mut connection = Connection::open_with(address, buffer).unwrap();

@@ -11,8 +11,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::warn;
-
 use crate::config::OriginAddress;
 use crate::hub::registry::Attached;
 use crate::limits;
@@ -104,10 +102,6 @@ impl Edge {
         let counted = Counted::new(&self.pulls, limits::MAX_PULLS);
         let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS);
         let (Some(counted), Some(unproven)) = (counted, unproven) else {
-            warn!(
-                "too many streams are being looked for: {} is refused",
-                request.path
-            );
             return Err("too many streams are being looked for; try again".to_owned());
         };
         let request = client_request(Purpose::Play, request, hops);
@@ -138,18 +132,20 @@ impl Edge {
         Ok(forwarder)
     }
 
-    /// The origins in the order in which to try them, and how long each may take: round robin,
-    /// those that failed lately last. With several, `patience` is shared out among them.
-    fn round(&self, patience: Duration) -> Vec<(&Origin, Duration)> {
+    /// The origins in the order in which to try them, and how long each may take to say yes: round
+    /// robin, those that failed lately last.
+    pub fn round(&self) -> Vec<(&Origin, Duration)> {
         let count = self.origins.len();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let first = first.checked_rem(count).unwrap_or(0);
         let now = Instant::now();
         let rotated = self.origins.iter().cycle().skip(first).take(count);
         let (up, down): (Vec<_>, Vec<_>) = rotated.partition(|origin| !origin.is_down(now));
-        let share = patience.checked_div(u32::try_from(count).unwrap_or(1));
-        let share = share.unwrap_or(patience).max(Duration::from_secs(1));
-        let patience = if count > 1 { share } else { patience };
+        let patience = if count > 1 {
+            limits::ORIGIN_PATIENCE
+        } else {
+            limits::ONLY_ORIGIN_PATIENCE
+        };
         up.into_iter()
             .chain(down)
             .map(|origin| (origin, patience))
