@@ -342,10 +342,6 @@ impl<W> State<W> {
     }
 
     fn end_players(&mut self) {
-        // The sender itself comes here before it sleeps: without players it must not wake itself.
-        if self.players.is_empty() {
-            return;
-        }
         for (_, player) in self.players.drain(..) {
             player.end();
         }

@@ -57,12 +57,16 @@ fn there_is_no_gap_and_no_duplicate_between_opening_and_queue() {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let delivery = scope.spawn(|| {
-            publisher.deliver(frame(VideoHeader, 0, 0), Instant::now());
+            publisher
+                .deliver(frame(VideoHeader, 0, 0), Instant::now())
+                .unwrap();
             for number in 0.. {
                 if done.load(Ordering::Relaxed) {
                     return number;
                 }
-                publisher.deliver(frame(kind(number), number, number), Instant::now());
+                publisher
+                    .deliver(frame(kind(number), number, number), Instant::now())
+                    .unwrap();
                 // A burst, so that joins fall into every place, but no queue is ever full.
                 if number % 32 == 0 {
                     thread::yield_now();

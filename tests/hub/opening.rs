@@ -177,7 +177,9 @@ fn without_a_group_the_first_video_frame_can_be_decoded_too() {
 fn a_frame_is_made_once_for_all() {
     let (_hub, publisher) = publishing();
     let players = [join(&publisher.stream), join(&publisher.stream)];
-    assert!(publisher.deliver(frame(RandomAccess, 7, 1), Instant::now()));
+    publisher
+        .deliver(frame(RandomAccess, 7, 1), Instant::now())
+        .unwrap();
     let late = join(&publisher.stream);
     let mut cuts = 0;
     for frame in players

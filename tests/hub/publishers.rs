@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use srs_lite::hub::frame::Kind;
 use srs_lite::hub::registry::{Busy, Publisher};
-use srs_lite::hub::stream::Joined;
+use srs_lite::hub::stream::{Joined, Over};
 
 use crate::support::{
     CountingBell, PATH, deliver, drain, frame, hand_over, hub, join, numbers, publishing, waiting,
@@ -20,7 +20,7 @@ fn times(player: &Joined) -> Vec<u32> {
 }
 
 fn at(publisher: &Publisher<u32>, kind: Kind, timestamp: u32, now: Instant) {
-    assert!(publisher.deliver(frame(kind, timestamp, 0), now));
+    publisher.deliver(frame(kind, timestamp, 0), now).unwrap();
 }
 
 #[test]
@@ -42,7 +42,10 @@ fn a_takeover_silences_the_old_publisher() {
     let player = join(&old.stream);
     let new = hub.publish(PATH, true).unwrap();
     assert!(Arc::ptr_eq(&old.stream, &new.stream));
-    assert!(!old.deliver(frame(RandomAccess, 0, 2), Instant::now()));
+    assert_eq!(
+        old.deliver(frame(RandomAccess, 0, 2), Instant::now()),
+        Err(Over::TakenOver)
+    );
     deliver(&new, 3, &[RandomAccess]);
     old.go_live();
     drop(old);
@@ -238,7 +241,10 @@ fn a_closed_registry_refuses_everything() {
     assert_eq!(hub.publish("live/other", false).unwrap_err(), Busy);
     assert_eq!(hub.publish(PATH, true).unwrap_err(), Busy);
     assert_eq!(hub.attach(PATH).unwrap_err(), Busy);
-    assert!(!publisher.deliver(frame(Audio, 0, 2), Instant::now()));
+    assert_eq!(
+        publisher.deliver(frame(Audio, 0, 2), Instant::now()),
+        Err(Over::Closed)
+    );
     let (frames, open) = drain(&player.frames);
     assert_eq!((numbers(&frames), open), (vec![1], false));
     assert!(player.frames.gauge.is_over());
