@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::hub::frame::Frame;
-use crate::hub::stream::Stream;
+use crate::hub::stream::{Over, Stream};
 
 /// All streams of the process.
 #[derive(Debug)]
@@ -149,9 +149,12 @@ impl<W> Streams<W> {
 }
 
 impl<W> Publisher<W> {
-    /// Hands a message to every player. `false`: another publisher has taken over, or the server
-    /// stops.
-    pub fn deliver(&self, frame: Frame, now: Instant) -> bool {
+    /// Hands a message to every player.
+    ///
+    /// # Errors
+    ///
+    /// Another publisher has taken over, or the server stops.
+    pub fn deliver(&self, frame: Frame, now: Instant) -> Result<(), Over> {
         self.stream.deliver(self.epoch, frame, now)
     }
 }

@@ -61,6 +61,15 @@ struct SenderPort<W> {
     bell: Arc<dyn Bell>,
 }
 
+/// Why a publisher may not deliver any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Over {
+    /// It is another publisher's turn.
+    TakenOver,
+    /// The server stops.
+    Closed,
+}
+
 /// What video a player's queue may begin with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Start {
@@ -153,11 +162,13 @@ impl<W> Stream<W> {
     }
 
     /// Hands a message to every player. Called on the publisher's thread; waits for no player.
-    /// `false`: it is not this publisher's turn any more.
-    pub(super) fn deliver(&self, epoch: u64, mut frame: Frame, now: Instant) -> bool {
+    pub(super) fn deliver(&self, epoch: u64, mut frame: Frame, now: Instant) -> Result<(), Over> {
         let mut state = self.lock();
-        if state.epoch != epoch || state.closed {
-            return false;
+        if state.closed {
+            return Err(Over::Closed);
+        }
+        if state.epoch != epoch {
+            return Err(Over::TakenOver);
         }
         let media = matches!(
             frame.kind,
@@ -170,7 +181,7 @@ impl<W> Stream<W> {
             .players
             .retain_mut(|(_, player)| player.offer(&frame) != Offer::Gone);
         state.ring();
-        true
+        Ok(())
     }
 
     /// Waits until the stream is live, at most until `deadline`; whether it is.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::config::{Access, Republish};
 use crate::hub::frame::{Frame, Kind};
 use crate::hub::registry::Publisher;
+use crate::hub::stream::Over;
 use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::edge::forward::Forwarder;
@@ -51,6 +52,18 @@ impl Refusal {
         Self {
             code: "NetStream.Publish.BadName",
             why: why.into(),
+        }
+    }
+}
+
+impl From<Over> for Refusal {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::TakenOver => Self::bad_name("another publisher has taken over"),
+            Over::Closed => Self {
+                code: "NetStream.Failed",
+                why: "the server stops".to_owned(),
+            },
         }
     }
 }
@@ -130,9 +143,7 @@ impl Publication {
         crate::server::fault::maybe_panic(crate::server::fault::Place::Publisher, self.path());
         let frame = frame(media);
         match &self.sink {
-            Sink::Hub(publisher) => publisher.deliver(frame, now).then_some(()).ok_or_else(|| {
-                Refusal::bad_name("another publisher has taken over, or the server stops")
-            }),
+            Sink::Hub(publisher) => publisher.deliver(frame, now).map_err(Refusal::from),
             Sink::Origin(forwarder) => forwarder.deliver(frame, now),
         }
     }

@@ -31,6 +31,8 @@ pub enum Phase {
     Handshake,
     /// `connect` … `publish` or `play`.
     Answer,
+    /// It said yes to `play`; the first audio or video.
+    FirstMedia,
     /// Relaying.
     Media,
 }
@@ -44,6 +46,15 @@ pub struct OriginError {
     pub phase: Phase,
     /// Why it failed.
     pub cause: Cause,
+}
+
+impl OriginError {
+    /// Whether the origin gave our stream's name to another publisher. To come back would take it
+    /// away from that one in turn.
+    pub fn is_final(&self) -> bool {
+        let taken = matches!(&self.cause, Cause::Refused(code, _) if code.ends_with("BadName"));
+        self.phase == Phase::Media && taken
+    }
 }
 
 /// Why an attempt failed.
@@ -66,6 +77,7 @@ impl fmt::Display for OriginError {
             Phase::Connect => "connecting",
             Phase::Handshake => "handshake",
             Phase::Answer => "waiting for its answer",
+            Phase::FirstMedia => "waiting for media",
             Phase::Media => "relaying",
         };
         write!(f, "origin {}: {phase}: ", self.origin)?;
@@ -202,11 +214,11 @@ impl Upstream {
         self.connection.linger();
     }
 
-    /// What failed while relaying.
-    pub fn failed(&self, cause: Cause) -> OriginError {
+    /// What failed after the yes.
+    pub fn failed(&self, phase: Phase, cause: Cause) -> OriginError {
         OriginError {
             origin: self.origin.clone(),
-            phase: Phase::Media,
+            phase,
             cause,
         }
     }

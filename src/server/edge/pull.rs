@@ -1,6 +1,6 @@
 //! The thread that fetches one stream from the origins while somebody wants it.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -125,7 +125,7 @@ impl Fetch {
             let error = match opened {
                 Ok((upstream, _)) => {
                     origin.set_down(false);
-                    match self.relay(upstream) {
+                    match self.relay(upstream, patience) {
                         Stop::Failed(error) => error,
                         stop @ (Stop::Unwanted | Stop::Over) => return stop,
                     }
@@ -147,23 +147,34 @@ impl Fetch {
     }
 
     /// Relays from an origin that has said yes.
-    fn relay(&mut self, mut upstream: Upstream) -> Stop {
-        match self.pump(&mut upstream) {
-            Ok(stop) => stop,
-            Err(cause) => Stop::Failed(upstream.failed(cause)),
-        }
+    fn relay(&mut self, mut upstream: Upstream, patience: Duration) -> Stop {
+        let mut source = None;
+        self.pump(&mut upstream, &mut source, patience)
+            .unwrap_or_else(|cause| {
+                let phase = source.map_or(Phase::FirstMedia, |_| Phase::Media);
+                Stop::Failed(upstream.failed(phase, cause))
+            })
     }
 
-    fn pump(&mut self, upstream: &mut Upstream) -> Result<Stop, Cause> {
+    fn pump(
+        &mut self,
+        upstream: &mut Upstream,
+        source: &mut Option<Source>,
+        patience: Duration,
+    ) -> Result<Stop, Cause> {
         let mut buffer = vec![0; limits::READ_BYTES];
-        let mut source: Option<Source> = None;
+        let first_media = deadline(patience.min(limits::ORIGIN_STALL_DEADLINE));
         let mut heard = Instant::now();
         loop {
             while let Some(event) = upstream.event() {
                 match event {
                     Event::Deliver(media) => {
                         let source = source.get_or_insert_with(|| self.begin(upstream));
-                        if !source.publisher.deliver(frame(media), Instant::now()) {
+                        if source
+                            .publisher
+                            .deliver(frame(media), Instant::now())
+                            .is_err()
+                        {
                             return Ok(Stop::Unwanted);
                         }
                     }
@@ -179,6 +190,9 @@ impl Fetch {
             if self.pull.retire(linger, Instant::now()) {
                 return Ok(Stop::Unwanted);
             }
+            if source.is_none() && Instant::now() >= first_media {
+                return Err(Cause::Failed(io::Error::from(ErrorKind::TimedOut).into()));
+            }
             match upstream.connection.read(&mut buffer, deadline(wait)) {
                 Ok(0) => return Err(Cause::Closed),
                 Ok(length) => {
@@ -187,7 +201,7 @@ impl Fetch {
                     upstream.received(bytes).map_err(Cause::Failed)?;
                 }
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
-                    if let Some(source) = &mut source {
+                    if let Some(source) = source {
                         source.go_live();
                     }
                     if heard.elapsed() > limits::ORIGIN_STALL_DEADLINE {
