@@ -7,14 +7,16 @@ use bytes::{Bytes, BytesMut};
 use crate::limits;
 use crate::session::assembler::Assembler;
 use crate::session::error::ChunkError;
+use crate::wire::chunk::{ChunkStreamId, cut};
 use crate::wire::flv::{Tag, TagKind};
 use crate::wire::message::RawMessage;
 use crate::wire::name::{Name, StreamRequest};
 use crate::wire::reader::Reader;
 use crate::wire::{aggregate, amf0, flv};
 
-/// However the bytes are cut into reads, the messages and the error are the same; and no byte is
-/// handed out twice.
+/// However the bytes are cut into reads, the messages and the error are the same; no byte is
+/// handed out twice; memory follows the bytes that came, whatever they announce; and what we make
+/// of the messages means the same again.
 pub fn chunk(data: &[u8]) {
     for trusted in [false, true] {
         let whole = assemble(data.chunks(data.len().max(1)), trusted);
@@ -23,6 +25,12 @@ pub fn chunk(data: &[u8]) {
         }
         let payloads = whole.0.iter().map(|message| message.payload.len());
         assert!(payloads.sum::<usize>() <= data.len(), "more out than in");
+
+        let mut again = Vec::new();
+        for message in &whole.0 {
+            cut(message, ChunkStreamId::STREAM, 128, &mut again);
+        }
+        assert_eq!(assemble(again.chunks(4096), trusted), (whole.0, Ok(())));
     }
 }
 
@@ -36,19 +44,25 @@ fn assemble<'a>(
     }
     let mut input = BytesMut::new();
     let mut messages = Vec::new();
+    let mut unused = 0_usize;
     for read in reads {
+        unused = unused.saturating_add(read.len());
         input.extend_from_slice(read);
         loop {
             let before = input.len();
             match assembler.next_message(&mut input) {
                 Ok(Some(message)) => {
                     assert!(input.len() < before, "a message out of nothing");
+                    unused = unused.saturating_sub(message.payload.len());
                     messages.push(message);
                 }
                 Ok(None) => break,
                 Err(error) => return (messages, Err(error)),
             }
         }
+        let most = unused.min(limits::MAX_PARTIAL_BYTES).saturating_mul(2);
+        let least = limits::MAX_CHUNK_STREAMS.saturating_mul(8); // of vectors that hold anything
+        assert!(assembler.held() <= most.saturating_add(least), "it hoards");
     }
     (messages, Ok(()))
 }

@@ -67,7 +67,7 @@ pub const MAX_MOD_EX: usize = 8;
 /// Sequence headers kept per stream and kind: tracks of a multitrack stream.
 pub const MAX_TRACKS: usize = 16;
 
-/// `onMetaData` we keep. Encoders send under 1 kB.
+/// `onMetaData`, or a sequence header, that we keep. Encoders send under 1 kB.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 
 /// Frames waiting for one player before we drop; about three seconds of audio and video.

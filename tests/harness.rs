@@ -5,6 +5,7 @@ mod support;
 
 use support::chunk::{Cut, Message, Reader, cut};
 use support::media::{self, Kind};
+use support::packets::{Of, Packets};
 use support::{amf, netns, port};
 
 /// Messages come back whole from every way of cutting and interleaving that the reader allows.
@@ -93,6 +94,19 @@ fn a_changed_byte_is_seen() {
         payload,
         ..Message::default()
     });
+}
+
+#[test]
+#[should_panic(expected = "player: audio was changed")]
+fn a_changed_packet_is_seen() {
+    let source = Packets::read(&media::flv(), Of::Packets);
+    source.assert_part_of(&source, "source");
+    let kinds = "#media_type 0: video\n#media_type 1: audio\n";
+    let video = "0, 0, 0, 1, 9, same\n".repeat(30);
+    let audio = "1, 0, 0, 1, 9, ";
+    let source = format!("{kinds}{video}{}", format!("{audio}same\n").repeat(30));
+    let played = format!("{kinds}{video}{}", format!("{audio}other\n").repeat(30));
+    Packets::parse(&played).assert_part_of(&Packets::parse(&source), "player");
 }
 
 #[test]

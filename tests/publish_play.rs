@@ -232,7 +232,8 @@ fn audio_interleaves_with_a_large_video_message() {
     );
 }
 
-/// Keyframes of 4 Mbit, cut as small as it is allowed and as large as it makes sense.
+/// Keyframes of 4 Mbit, cut as small as it is allowed and as large as it makes sense; with extended
+/// timestamps, which every chunk must repeat.
 #[test]
 fn large_keyframes_are_relayed_bit_for_bit() {
     let server = Server::origin("");
@@ -242,8 +243,9 @@ fn large_keyframes_are_relayed_bit_for_bit() {
         publisher.connection.set_chunk_size(chunk_size);
         let mut player = player_at(&server, &name, &mut publisher, 0);
         for number in 1..4 {
-            publisher.send_frame(Kind::Key, number, number * 40, 512 * 1024);
-            assert_eq!(player.frame().0, number);
+            publisher.send_frame(Kind::Key, number, 0xFF_FF00 + number * 400, 512 * 1024);
+            let (got, message) = player.frame();
+            assert_eq!((got, message.timestamp), (number, 0xFF_FF00 + number * 400));
         }
     }
 }

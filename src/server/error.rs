@@ -3,8 +3,6 @@
 use core::fmt;
 use std::io::{self, ErrorKind};
 
-use log::Level;
-
 use crate::session::error::{ChunkError, SessionError};
 
 /// Why a connection ended.
@@ -14,15 +12,6 @@ pub enum ConnectionError {
     Io(io::Error),
     /// The peer broke the protocol.
     Session(SessionError),
-}
-
-impl ConnectionError {
-    /// How loudly to say it: by whose fault it is.
-    pub fn level(&self) -> Level {
-        match self {
-            Self::Io(_) | Self::Session(_) => Level::Info,
-        }
-    }
 }
 
 impl fmt::Display for ConnectionError {

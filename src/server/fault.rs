@@ -28,3 +28,139 @@ pub(crate) fn maybe_panic(place: Place, path: &str) {
         panic!("asked for");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::config::{Config, OriginAddress};
+    use crate::limits;
+    use crate::server::connection::deadline;
+    use crate::server::edge::Edge;
+    use crate::server::edge::origin::Upstream;
+    use crate::server::port::Listener;
+    use crate::server::{Running, start};
+    use crate::session::action::chunks;
+    use crate::session::client::{ClientRequest, Event, Purpose};
+    use crate::wire::message::{RawMessage, type_id};
+
+    const KEYFRAME: &[u8] = &[0x17, 1, 0, 0, 0];
+
+    struct Site {
+        running: Running,
+        edge: Edge,
+    }
+
+    impl Site {
+        fn start() -> Self {
+            let config = Config::parse("listen = 1", "test").unwrap();
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let address = listener.local_addr().unwrap();
+            let options = socket2::SockRef::from(&listener);
+            options.set_read_timeout(Some(limits::ACCEPT_POLL)).unwrap();
+            let origin = OriginAddress {
+                host: address.ip().to_string(),
+                port: address.port(),
+            };
+            Self {
+                running: start(config, vec![Listener { listener, address }]).unwrap(),
+                edge: Edge::new(&[origin], Vec::new()),
+            }
+        }
+
+        fn open(&self, purpose: Purpose, stream: &str) -> Upstream {
+            let request = ClientRequest {
+                purpose,
+                host: String::new(),
+                app: "live".to_owned(),
+                stream: stream.to_owned(),
+                hops: 0,
+            };
+            let origin = self.edge.round().remove(0);
+            let server = &self.running.server;
+            let (upstream, _) = Upstream::open(server, &self.edge, origin, &request).unwrap();
+            upstream
+        }
+    }
+
+    /// Publishes one keyframe with this `number`.
+    fn publish(publisher: &Upstream, number: u8) {
+        let message = RawMessage {
+            type_id: type_id::VIDEO,
+            timestamp: u32::from(number),
+            message_stream_id: 1,
+            payload: Bytes::from([KEYFRAME, &[number]].concat()),
+        };
+        let until = deadline(Duration::from_secs(5));
+        publisher
+            .connection
+            .write(&chunks(&message), until)
+            .unwrap();
+    }
+
+    /// The number of the next frame; `None` if the connection ends.
+    fn next(player: &mut Upstream) -> Option<u8> {
+        let until = deadline(Duration::from_secs(20));
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(event) = player.event() {
+                let Event::Deliver(media) = event else {
+                    continue;
+                };
+                return media.payload.last().copied();
+            }
+            match player.connection.read(&mut buffer, until) {
+                Ok(0) => return None,
+                Ok(length) => player.received(&buffer[..length]).unwrap(),
+                Err(error) => {
+                    assert_ne!(error.kind(), std::io::ErrorKind::TimedOut, "still waiting");
+                    return None;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_harms_one_stream_only() {
+        let site = Site::start();
+        let [x, y] = ["x", "y"].map(|name| site.open(Purpose::Publish, name));
+        let [mut at_x, mut at_y] = ["x", "y"].map(|name| site.open(Purpose::Play, name));
+        publish(&x, 1);
+        publish(&y, 1);
+        assert_eq!((next(&mut at_x), next(&mut at_y)), (Some(1), Some(1)));
+
+        arm(Place::Sender, "live/x");
+        publish(&x, 2);
+        assert_eq!(next(&mut at_x), None, "its sender is gone");
+        publish(&y, 2);
+        assert_eq!(next(&mut at_y), Some(2), "another stream goes on");
+        let mut again = site.open(Purpose::Play, "x");
+        assert_eq!(next(&mut again), Some(2), "from the cache");
+        publish(&x, 3);
+        assert_eq!(next(&mut again), Some(3), "from another sender");
+
+        arm(Place::Publisher, "live/y");
+        publish(&y, 3);
+        let mut buffer = [0; 1];
+        let ended = loop {
+            match y
+                .connection
+                .read(&mut buffer, deadline(Duration::from_secs(20)))
+            {
+                Ok(1..) => {}
+                other => break other,
+            }
+        };
+        assert!(matches!(ended, Ok(0) | Err(_)), "its thread is gone");
+        publish(&x, 4);
+        assert_eq!(next(&mut again), Some(4), "another stream goes on");
+        let y = site.open(Purpose::Publish, "y");
+        publish(&y, 4);
+        assert_eq!(next(&mut at_y), Some(4), "its player was kept");
+        site.running.stop();
+    }
+}

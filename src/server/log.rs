@@ -42,6 +42,8 @@ impl Log {
             .build();
         let lines = LineWriter::with_capacity(LINE_BYTES, sink);
         WriteLogger::init(settings.level, format, lines).map_err(|_| LogError::Twice)?;
+        // A panic ends one thread. It is a bug: say where, in the log and not beside it.
+        std::panic::set_hook(Box::new(|panic| log::error!("a thread failed: {panic}")));
         Ok(Self { file })
     }
 

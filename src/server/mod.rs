@@ -141,8 +141,6 @@ impl Running {
     pub fn drain(&mut self) {
         for listening in &self.listeners {
             listening.closing.store(true, Ordering::Release);
-            // Wakes the thread. Not by a connection to ourselves: a sibling might get it.
-            let _ = SockRef::from(&*listening.listener).shutdown(std::net::Shutdown::Read);
         }
         for listening in self.listeners.drain(..) {
             // A panic there has been reported already.
@@ -159,6 +157,11 @@ impl Running {
     /// after [`limits::STOP_DEADLINE`] is cut off.
     pub fn stop(mut self) {
         self.server.stopping.store(true, Ordering::Release);
+        for listening in &self.listeners {
+            // Wakes its thread, and resets what waits to be accepted. Not by a connection to
+            // ourselves: on a shared port a sibling might get it.
+            let _ = SockRef::from(&*listening.listener).shutdown(std::net::Shutdown::Read);
+        }
         self.drain();
         let server = &self.server;
         server.registry.close();

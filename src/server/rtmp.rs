@@ -35,13 +35,7 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
     let seconds = begun.elapsed().as_secs_f64();
     match &result {
         Ok(why) => info!("{connection}: {what} ended after {seconds:.1} s: {why}"),
-        Err(error) => {
-            let level = error.level();
-            log::log!(
-                level,
-                "{connection}: {what} ended after {seconds:.1} s: {error}"
-            );
-        }
+        Err(error) => info!("{connection}: {what} ended after {seconds:.1} s: {error}"),
     }
     match result {
         // The peer must still get what we sent last; a sender sees to that for a player.

@@ -38,7 +38,7 @@ struct Header {
 struct ChunkStream {
     header: Header,
     /// The unfinished message. Grows as bytes arrive, whatever length was announced.
-    partial: BytesMut,
+    partial: Vec<u8>,
     in_message: bool,
 }
 
@@ -57,6 +57,12 @@ impl Assembler {
     /// Allows messages of [`limits::MAX_MESSAGE_LENGTH`]: the peer may publish, or is an origin.
     pub const fn trust(&mut self) {
         self.max_message_length = limits::MAX_MESSAGE_LENGTH;
+    }
+
+    /// Bytes of memory that unfinished messages hold: at most twice what arrived of them, and some.
+    pub fn held(&self) -> usize {
+        let partials = self.streams.values().map(|stream| &stream.partial);
+        partials.map(Vec::capacity).sum()
     }
 
     /// Takes the next whole message off the front of `input`.
@@ -183,7 +189,7 @@ impl Assembler {
         let id = ChunkStreamId(control_value(message)?);
         if let Some(stream) = self.streams.get_mut(&id) {
             self.partial_bytes = self.partial_bytes.saturating_sub(stream.partial.len());
-            stream.partial = BytesMut::new();
+            stream.partial = Vec::new();
             stream.in_message = false;
         }
         Ok(())
@@ -200,17 +206,12 @@ impl ChunkStream {
             self.partial.extend_from_slice(data);
             return None;
         }
-        // Copied, so that a cached frame holds its own bytes and not what it arrived with.
+        // Copied or trimmed, so that a cached frame holds its own bytes and no others.
         let payload = if self.partial.is_empty() {
             Bytes::copy_from_slice(data)
         } else {
             self.partial.extend_from_slice(data);
-            let payload = Bytes::copy_from_slice(&self.partial);
-            self.partial.clear();
-            if self.partial.capacity() > limits::READ_BYTES.saturating_mul(8) {
-                self.partial = BytesMut::new();
-            }
-            payload
+            core::mem::take(&mut self.partial).into_boxed_slice().into()
         };
         Some(RawMessage {
             type_id: header.type_id,

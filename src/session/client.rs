@@ -75,6 +75,7 @@ enum State {
 
 const CONNECT: f64 = 1.0;
 const CREATE_STREAM: f64 = 4.0;
+const ASK: f64 = 5.0;
 
 impl ClientSession {
     /// Starts with `connect`.
@@ -119,6 +120,7 @@ impl ClientSession {
         events: &mut Vec<Event>,
     ) -> Result<(), SessionError> {
         match message.type_id {
+            _ if message.payload.is_empty() => {}
             type_id::COMMAND_AMF0 | type_id::COMMAND_AMF3 => {
                 let command = Command::decode(&message)?.ok_or(SessionError::MalformedCommand)?;
                 self.command(&command, events);
@@ -169,8 +171,8 @@ impl ClientSession {
                 self.ask(command, events);
             }
             // Origins refuse the calls that only some of them know (2, 3): that means nothing.
-            (State::Connecting | State::Creating, "_error")
-                if [CONNECT, CREATE_STREAM].contains(&command.transaction_id) =>
+            (State::Connecting | State::Creating | State::Asking, "_error")
+                if [CONNECT, CREATE_STREAM, ASK].contains(&command.transaction_id) =>
             {
                 self.refused(command, events);
             }
@@ -198,18 +200,18 @@ impl ClientSession {
 
     fn ask(&mut self, command: &Command, events: &mut Vec<Event>) {
         let id = command.arguments.get(1).and_then(Value::as_number);
-        self.message_stream_id = (1..=limits::MAX_CREATE_STREAMS)
-            .find(|&known| id == Some(f64::from(known)))
-            .unwrap_or(STREAM);
+        // Through text, which has no number that wraps. Origins count as they like, from 1.
+        let id = id.and_then(|id| id.to_string().parse().ok());
+        self.message_stream_id = id.filter(|&id| id != 0).unwrap_or(STREAM);
         let stream = command::string(&self.request.stream);
         let message = match self.request.purpose {
             Purpose::Publish => {
                 let arguments = [Value::Null, stream, command::string("live")];
-                command::encode(self.message_stream_id, "publish", 5.0, &arguments)
+                command::encode(self.message_stream_id, "publish", ASK, &arguments)
             }
             Purpose::Play => {
                 let arguments = [Value::Null, stream, Value::Number(-2000.0)];
-                command::encode(self.message_stream_id, "play", 5.0, &arguments)
+                command::encode(self.message_stream_id, "play", ASK, &arguments)
             }
         };
         send(events, &message);

@@ -74,6 +74,13 @@ fn one(message: RawMessage, out: &mut Vec<Media>) -> Option<()> {
         }
         _ => return Some(()),
     };
+    let header = matches!(
+        kind,
+        MediaKind::Tag(TagKind::AudioHeader | TagKind::VideoHeader)
+    );
+    if header && payload.len() > limits::MAX_METADATA_BYTES {
+        return None;
+    }
     out.push(Media {
         kind,
         slot,

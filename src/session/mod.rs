@@ -4,6 +4,7 @@ pub mod acknowledgement;
 pub mod action;
 pub mod assembler;
 pub mod client;
+pub mod connect;
 pub mod error;
 pub mod media;
 pub mod server;

@@ -2,6 +2,7 @@
 
 use crate::limits;
 use crate::session::action::{Action, Ending, Filter, chunks};
+use crate::session::connect;
 use crate::session::error::SessionError;
 use crate::session::media;
 use crate::wire::amf0::Value;
@@ -26,7 +27,7 @@ pub const HOPS_PROPERTY: &str = "srsLiteHops";
 #[derive(Debug)]
 pub struct ServerSession {
     state: State,
-    /// `createStream` calls so far.
+    /// Streams that exist: `createStream` calls less `deleteStream` calls.
     created: u32,
     /// Whether `FCPublish` came, and wants `onFCPublish`.
     fc_publish: bool,
@@ -85,7 +86,11 @@ impl ServerSession {
         message: RawMessage,
         actions: &mut Vec<Action>,
     ) -> Result<(), SessionError> {
+        if matches!(self.state, State::Failed) {
+            return Err(unexpected("a message", &self.state));
+        }
         match message.type_id {
+            _ if message.payload.is_empty() => self.dropped = self.dropped.saturating_add(1),
             type_id::COMMAND_AMF0 | type_id::COMMAND_AMF3 => {
                 let state = core::mem::replace(&mut self.state, State::Failed);
                 let command = Command::decode(&message)?.ok_or(SessionError::MalformedCommand)?;
@@ -96,6 +101,10 @@ impl ServerSession {
                     send(actions, &Control::PingResponse(timestamp).encode());
                 }
             }
+            // About the connection: who drives the session has looked at them.
+            type_id::ACKNOWLEDGEMENT
+            | type_id::WINDOW_ACKNOWLEDGEMENT_SIZE
+            | type_id::SET_PEER_BANDWIDTH => {}
             _ => self.media(message, actions),
         }
         Ok(())
@@ -182,19 +191,26 @@ impl ServerSession {
         command: &Command,
         actions: &mut Vec<Action>,
     ) -> Result<State, SessionError> {
+        if command.name == "deleteStream" {
+            self.created = self.created.saturating_sub(1);
+        }
         match (state, command.name.as_str()) {
             (State::AwaitConnect, "connect") => Ok(self.connect(command, actions)),
-            (State::Idle { app }, "createStream") => {
+            (
+                state @ (State::AwaitConnect
+                | State::AwaitHub { .. }
+                | State::Closed
+                | State::Failed),
+                _,
+            ) => Err(unexpected("a command", &state)),
+            (state, "createStream") => {
                 self.created = self.created.saturating_add(1);
                 if self.created > limits::MAX_CREATE_STREAMS {
                     return Err(SessionError::TooManyStreams);
                 }
-                answer(
-                    command,
-                    &[Value::Null, Value::Number(f64::from(STREAM))],
-                    actions,
-                );
-                Ok(State::Idle { app })
+                let id = Value::Number(f64::from(STREAM));
+                answer(command, &[Value::Null, id], actions);
+                Ok(state)
             }
             (State::Idle { app }, "publish") => Ok(self.publish(app, command, actions)),
             (State::Idle { app }, "play") => Ok(self.play(app, command, actions)),
@@ -213,12 +229,7 @@ impl ServerSession {
                 playing(name, command, actions);
                 Ok(State::Playing)
             }
-            (state @ (State::AwaitConnect | State::AwaitHub { .. } | State::Failed), _) => {
-                Err(unexpected("a command", &state))
-            }
-            (state @ (State::Idle { .. } | State::Publishing { .. }), "connect") => {
-                Err(unexpected("connect", &state))
-            }
+            (state, "connect") => Err(unexpected("connect", &state)),
             (state @ State::Publishing { .. }, "publish") => Err(unexpected("publish", &state)),
             (state @ State::Publishing { .. }, "play") => Err(unexpected("play", &state)),
             (state, name) => {
@@ -268,7 +279,7 @@ impl ServerSession {
             actions.push(Action::Close(Ending::Refused));
             return State::Closed;
         }
-        answer(command, &[server_properties(), connected(command)], actions);
+        answer(command, &connect::answer(command), actions);
         State::Idle {
             app: app.to_owned(),
         }
@@ -315,63 +326,23 @@ impl ServerSession {
 
 /// What a player may ask for while it plays.
 fn playing(name: &str, command: &Command, actions: &mut Vec<Action>) {
+    answer_null(command, actions);
     let flag = command.boolean(1).unwrap_or(true);
-    let (filter, status) = match name {
-        "pause" if flag => (Some((Filter::All, true)), Some("NetStream.Pause.Notify")),
-        "pause" => (Some((Filter::All, false)), Some("NetStream.Unpause.Notify")),
-        "receiveAudio" => (Some((Filter::Audio, !flag)), None),
-        "receiveVideo" => (Some((Filter::Video, !flag)), None),
-        _ => (None, None),
+    let (level, code, description) = match name {
+        "pause" if flag => ("status", "NetStream.Pause.Notify", "paused"),
+        "pause" => ("status", "NetStream.Unpause.Notify", "playing"),
+        "receiveAudio" => return actions.push(Action::Filter(Filter::Audio, !flag)),
+        "receiveVideo" => return actions.push(Action::Filter(Filter::Video, !flag)),
+        _ => (
+            "error",
+            "NetStream.Seek.Failed",
+            "a live stream cannot seek",
+        ),
     };
-    if let Some((filter, off)) = filter {
-        actions.push(Action::Filter(filter, off));
+    if name == "pause" {
+        actions.push(Action::Filter(Filter::All, flag));
     }
-    match (status, filter) {
-        (Some(code), _) => send(actions, &command::on_status("status", code, "done")),
-        (None, Some(_)) => answer_null(command, actions),
-        (None, None) => {
-            let (code, description) = ("NetStream.Seek.Failed", "a live stream cannot seek");
-            send(actions, &command::on_status("error", code, description));
-        }
-    }
-}
-
-fn server_properties() -> Value {
-    command::object(&[
-        ("fmsVer", command::string("FMS/3,5,3,888")),
-        ("capabilities", Value::Number(127.0)),
-        ("mode", Value::Number(1.0)),
-    ])
-}
-
-/// The information object of a granted `connect`. Who speaks Enhanced RTMP is told that we forward
-/// every codec.
-fn connected(command: &Command) -> Value {
-    let (code, description) = ("NetConnection.Connect.Success", "connected");
-    let mut info = command::status_object("status", code, description);
-    let encoding = command.property(0, "objectEncoding");
-    let encoding = encoding.and_then(Value::as_number).unwrap_or(0.0);
-    let mut more = vec![("objectEncoding", Value::Number(encoding))];
-    let asked = |name| command.property(0, name).is_some();
-    if asked("fourCcList") || asked("videoFourCcInfoMap") || asked("capsEx") {
-        /// `CanForward`.
-        const CAN_FORWARD: f64 = 4.0;
-        /// Multitrack, `ModEx`, and nanosecond offsets: all pass untouched.
-        const CAPABILITIES: f64 = 14.0;
-        let any = command::object(&[("*", Value::Number(CAN_FORWARD))]);
-        let list = Value::StrictArray(vec![command::string("*")]);
-        more.push(("fourCcList", list));
-        more.push(("videoFourCcInfoMap", any.clone()));
-        more.push(("audioFourCcInfoMap", any));
-        more.push(("capsEx", Value::Number(CAPABILITIES)));
-    }
-    if let Value::Object(properties) = &mut info {
-        properties.extend(
-            more.into_iter()
-                .map(|(name, value)| (name.to_owned(), value)),
-        );
-    }
-    info
+    send(actions, &command::on_status(level, code, description));
 }
 
 /// Answers a call that asks for an answer.

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{self, Command};
+use std::process::Command;
 
 use super::amf::{self, Value};
 use super::chunk::Message;
-use super::temp;
+use super::temp::{self, TempDir};
 
 /// Sequence header of an AVC stream [FLV E.4.3.1].
 pub(crate) const AVC_HEADER: [u8; 20] = [
@@ -98,16 +98,34 @@ pub(crate) fn metadata() -> Vec<u8> {
 /// Five seconds of H.264 (25 frames a second, a keyframe each second, B-frames) and AAC. It is made
 /// once and kept.
 pub(crate) fn flv() -> PathBuf {
-    let path = temp::root().join("sample.flv");
+    let arguments = "-f lavfi -i testsrc2=size=320x180:rate=25 -f lavfi \
+        -i sine=frequency=440:sample_rate=44100 -t 5 -c:v libx264 -preset veryfast -bf 2 -g 25 \
+        -sc_threshold 0 -pix_fmt yuv420p -c:a aac -b:a 64k";
+    kept("sample.flv", |ffmpeg| {
+        ffmpeg.args(arguments.split_whitespace());
+    })
+}
+
+/// The same six times over, with timestamps that go on: longer than a test takes.
+pub(crate) fn long_flv() -> PathBuf {
+    let short = flv();
+    kept("long.flv", |ffmpeg| {
+        ffmpeg.args(["-stream_loop", "5", "-i"]).arg(short);
+        ffmpeg.args(["-c", "copy"]);
+    })
+}
+
+/// A file that ffmpeg makes, with these arguments, if it is not there.
+fn kept(name: &str, arguments: impl FnOnce(&mut Command)) -> PathBuf {
+    let path = temp::root().join(name);
     if !path.exists() {
-        let unfinished = temp::root().join(format!("sample-{}.flv", process::id()));
-        let arguments = "-v error -y -f lavfi -i testsrc2=size=320x180:rate=25 -f lavfi \
-            -i sine=frequency=440:sample_rate=44100 -t 5 -c:v libx264 -preset veryfast -bf 2 -g 25 \
-            -sc_threshold 0 -pix_fmt yuv420p -c:a aac -b:a 64k";
-        let status = Command::new("ffmpeg")
-            .args(arguments.split_whitespace())
-            .arg(&unfinished)
-            .status();
+        // Made aside, since other tests may make it at the same time.
+        let directory = TempDir::new();
+        let unfinished = directory.path().join(name);
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-v", "error"]);
+        arguments(&mut ffmpeg);
+        let status = ffmpeg.arg(&unfinished).status();
         assert!(status.expect("needs ffmpeg").success());
         fs::rename(&unfinished, &path).unwrap();
     }

@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 
 pub(crate) mod amf;
 pub(crate) mod chunk;
+pub(crate) mod clients;
 pub(crate) mod connection;
 pub(crate) mod media;
 pub(crate) mod netns;
 pub(crate) mod origin;
+pub(crate) mod packets;
 pub(crate) mod peer;
 pub(crate) mod port;
 pub(crate) mod server;

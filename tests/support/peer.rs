@@ -148,7 +148,8 @@ pub(crate) fn play(address: SocketAddr, app: &str, name: &str) -> Player {
 }
 
 impl Player {
-    /// Goes as far as a player can before it names the stream. `buffer`: size of the receive buffer.
+    /// Goes as far as a player can before it names the stream. `buffer`: bytes of its receive
+    /// buffer.
     pub(crate) fn open(address: SocketAddr, app: &str, buffer: Option<usize>) -> Self {
         let begun = Instant::now();
         let mut connection = Connection::open_with(address, buffer).unwrap();

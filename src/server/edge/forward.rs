@@ -128,8 +128,10 @@ impl Drop for Forwarder {
 impl Forward {
     fn run(self, upstream: (Upstream, u32), frames: FrameReceiver) {
         let path = Arc::clone(&self.stream.path);
+        let mut backoff = Backoff::new(self.publisher.id);
         let mut next = Some((upstream, frames, Unsent::default()));
         while let Some(((mut upstream, id), frames, opening)) = next.take() {
+            let begun = Instant::now();
             match pass_on(&mut upstream, id, &frames, opening) {
                 Ok(()) => return upstream.finish(),
                 Err(cause) => {
@@ -141,7 +143,10 @@ impl Forward {
                 }
             }
             drop(frames);
-            let Some(upstream) = self.find_again() else {
+            if begun.elapsed() > limits::BACKOFF_MAX {
+                backoff.reset();
+            }
+            let Some(upstream) = self.find_again(&mut backoff) else {
                 return;
             };
             info!("{path}: goes on to origin {}", upstream.0.origin);
@@ -154,13 +159,22 @@ impl Forward {
         }
     }
 
-    /// Looks for an origin until the deadline, or until the publisher has left. Then there is
-    /// none, and the publisher is told.
-    fn find_again(&self) -> Option<(Upstream, u32)> {
+    /// Looks for an origin: at once if the last one had been good for a while, and then until the
+    /// deadline, or until the publisher has left. If there is none, the publisher is told.
+    fn find_again(&self, backoff: &mut Backoff) -> Option<(Upstream, u32)> {
         let give_up = deadline(limits::FORWARD_DEADLINE);
-        let mut backoff = Backoff::new(self.publisher.id);
+        let left = || self.shared.done.load(Ordering::Relaxed) || self.server.is_stopping();
+        let mut fresh = backoff.is_fresh();
         loop {
-            let left = || self.shared.done.load(Ordering::Relaxed) || self.server.is_stopping();
+            let wait = backoff.next(true);
+            let until = if core::mem::take(&mut fresh) {
+                Instant::now()
+            } else {
+                deadline(wait)
+            };
+            while Instant::now() < until && !left() {
+                thread::sleep(limits::POLL.min(until.saturating_duration_since(Instant::now())));
+            }
             if left() {
                 return None;
             }
@@ -173,10 +187,6 @@ impl Forward {
             if Instant::now() >= give_up {
                 self.lose(&format!("no origin takes the stream: {why}"));
                 return None;
-            }
-            let until = deadline(backoff.next(true));
-            while Instant::now() < until && !left() {
-                thread::sleep(limits::POLL.min(until.saturating_duration_since(Instant::now())));
             }
         }
     }
@@ -241,23 +251,27 @@ fn pass_on(
         unsent
             .send_all(&upstream.connection, deadline(limits::REPLY_DEADLINE))
             .map_err(failed)?;
-        loop {
+        let closed = loop {
             match upstream.connection.read_waiting(&mut buffer) {
-                Ok(0) => return Err(Cause::Closed),
+                Ok(0) => break true,
                 Ok(length) => {
                     let bytes = buffer.get(..length).unwrap_or_default();
                     upstream.received(bytes).map_err(Cause::Failed)?;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break false,
                 Err(error) => return Err(failed(error)),
             }
-        }
+        };
         while let Some(event) = upstream.event() {
             match event {
                 Event::Refused(code, why) => return Err(Cause::Refused(code, why)),
                 Event::Ended => return Err(Cause::Closed),
                 Event::Send(_) | Event::Granted(_) | Event::Deliver(_) => {}
             }
+        }
+        // Only now: what it said last says more.
+        if closed {
+            return Err(Cause::Closed);
         }
     }
 }

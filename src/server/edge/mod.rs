@@ -11,8 +11,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::warn;
-
 use crate::config::OriginAddress;
 use crate::hub::registry::Attached;
 use crate::limits;
@@ -104,10 +102,6 @@ impl Edge {
         let counted = Counted::new(&self.pulls, limits::MAX_PULLS);
         let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS);
         let (Some(counted), Some(unproven)) = (counted, unproven) else {
-            warn!(
-                "too many streams are being looked for: {} is refused",
-                request.path
-            );
             return Err("too many streams are being looked for; try again".to_owned());
         };
         let request = client_request(Purpose::Play, request, hops);
@@ -140,7 +134,7 @@ impl Edge {
 
     /// The origins in the order in which to try them, and how long each may take to say yes: round
     /// robin, those that failed lately last.
-    fn round(&self) -> Vec<(&Origin, Duration)> {
+    pub fn round(&self) -> Vec<(&Origin, Duration)> {
         let count = self.origins.len();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let first = first.checked_rem(count).unwrap_or(0);

@@ -1,0 +1,47 @@
+//! The answer to a `connect` that is granted [RTMP §7.2.1.1].
+
+use crate::wire::amf0::Value;
+use crate::wire::command::{self, Command};
+
+/// Properties that only a peer sends who speaks Enhanced RTMP.
+const ENHANCED: [&str; 4] = [
+    "fourCcList",
+    "videoFourCcInfoMap",
+    "audioFourCcInfoMap",
+    "capsEx",
+];
+
+/// The properties of the server, and the information object. Who speaks Enhanced RTMP is told that
+/// we forward every codec.
+pub fn answer(command: &Command) -> [Value; 2] {
+    let properties = command::object(&[
+        ("fmsVer", command::string("FMS/3,5,3,888")),
+        ("capabilities", Value::Number(127.0)),
+        ("mode", Value::Number(1.0)),
+    ]);
+    let (code, description) = ("NetConnection.Connect.Success", "connected");
+    let mut info = command::status_object("status", code, description);
+    let encoding = command.property(0, "objectEncoding");
+    let encoding = encoding.and_then(Value::as_number).unwrap_or(0.0);
+    let mut more = vec![("objectEncoding", Value::Number(encoding))];
+    let asked = |name| command.property(0, name).is_some();
+    if ENHANCED.into_iter().any(asked) {
+        /// `CanForward`.
+        const CAN_FORWARD: f64 = 4.0;
+        /// Multitrack, `ModEx`, and nanosecond offsets: all pass untouched.
+        const CAPABILITIES: f64 = 14.0;
+        let any = command::object(&[("*", Value::Number(CAN_FORWARD))]);
+        let list = Value::StrictArray(vec![command::string("*")]);
+        more.push(("fourCcList", list));
+        more.push(("videoFourCcInfoMap", any.clone()));
+        more.push(("audioFourCcInfoMap", any));
+        more.push(("capsEx", Value::Number(CAPABILITIES)));
+    }
+    if let Value::Object(properties) = &mut info {
+        properties.extend(
+            more.into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
+    }
+    [properties, info]
+}
