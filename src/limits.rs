@@ -232,3 +232,17 @@ pub const HLS_SLACK: u64 = 250;
 
 /// Milliseconds of audio that share one packet: what its header costs is shared too.
 pub const HLS_AUDIO_BATCH: u64 = 60;
+
+/// Bytes of a playlist that is taken up again: [`MAX_PLAYLIST_SEGMENTS`] lines.
+pub const MAX_PLAYLIST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Bytes of a segment that are written at once.
+pub const HLS_WRITE_BYTES: usize = 64 * 1024;
+
+/// For the process that wrote a stream before to finish its last segment.
+pub const HLS_CLAIM_DEADLINE: Duration = Duration::from_secs(1);
+/// How often its lock is tried.
+pub const HLS_CLAIM_POLL: Duration = Duration::from_millis(20);
+
+/// Between two looks for streams that have been idle for long.
+pub const JANITOR_ROUND: Duration = Duration::from_secs(5);

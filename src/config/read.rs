@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use super::document::Document;
 use super::security::Rule;
 use super::{
-    Cluster, Config, ListenAddress, Log, MergeTime, OriginAddress, Play, Publish, Republish,
+    Cluster, Config, Hls, ListenAddress, Log, MergeTime, OriginAddress, Play, Publish, Republish,
     Security, value,
 };
 
@@ -32,6 +32,7 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
         play: play(file),
         publish: publish(file),
         security: security(file),
+        hls: hls(file),
         listen,
     }
 }
@@ -184,6 +185,63 @@ fn publish(file: &mut Document<'_>) -> Publish {
             },
         ),
     }
+}
+
+fn hls(file: &mut Document<'_>) -> Option<Hls> {
+    let switch = |value: &DeValue<'_>| value.as_bool();
+    let enabled = file.read("hls.enabled", false, "true or false", switch);
+    let hls = Hls {
+        path: file.read(
+            "hls.hls_path",
+            PathBuf::from("./html"),
+            "the path of a directory",
+            |value| {
+                let path = value.as_str().filter(|path| !path.is_empty())?;
+                Some(PathBuf::from(path))
+            },
+        ),
+        fragment: file.read(
+            "hls.hls_fragment",
+            Duration::from_secs(10),
+            "seconds from 1 to 60",
+            |value| value::seconds(value, 1..=60),
+        ),
+        window: file.read(
+            "hls.hls_window",
+            Duration::from_secs(60),
+            "seconds from 1 to 86400",
+            |value| value::seconds(value, 1..=86_400),
+        ),
+        td_ratio: file.read(
+            "hls.hls_td_ratio",
+            1.0,
+            "a number from 1.0 to 10.0",
+            |value| value::ratio(value, 1.0..=10.0),
+        ),
+        cleanup: file.read("hls.hls_cleanup", true, "true or false", switch),
+        dispose: file
+            .read(
+                "hls.hls_dispose",
+                Duration::from_secs(120),
+                "seconds from 0 (never) to 31536000",
+                |value| value::seconds(value, 0..=31_536_000),
+            )
+            .into(),
+        entry_prefix: file.read(
+            "hls.hls_entry_prefix",
+            String::new(),
+            "the beginning of a URL (\"https://cdn.example\"), or \"\"",
+            |value| {
+                let text = value.as_str()?;
+                let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+                plain.then(|| text.to_owned())
+            },
+        ),
+    };
+    enabled.then(|| Hls {
+        dispose: hls.dispose.filter(|dispose| !dispose.is_zero()),
+        ..hls
+    })
 }
 
 fn security(file: &mut Document<'_>) -> Security {

@@ -34,6 +34,15 @@ pub(super) fn seconds(value: &DeValue<'_>, range: RangeInclusive<u64>) -> Option
     Some(duration).filter(|duration| range.contains(duration))
 }
 
+/// A number, perhaps with a fraction, within `range`.
+pub(super) fn ratio(value: &DeValue<'_>, range: RangeInclusive<f64>) -> Option<f64> {
+    let ratio = match value.as_float() {
+        Some(float) => float.as_str().parse().ok()?,
+        None => f64::from(number(value, 0..=i32::MAX)?),
+    };
+    Some(ratio).filter(|ratio| range.contains(ratio))
+}
+
 /// Milliseconds within `range`.
 pub(super) fn milliseconds(value: &DeValue<'_>, range: RangeInclusive<u64>) -> Option<Duration> {
     number(value, range).map(Duration::from_millis)

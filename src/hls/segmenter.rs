@@ -99,7 +99,8 @@ struct Open {
     end: u64,
     /// When the last group of pictures began.
     group: u64,
-    /// Between the last two frames of the track that is cut by.
+    /// The last frame of the track that is cut by, and how long the one before it lasted.
+    last: u64,
     interval: u64,
     bytes: usize,
     discontinuity: bool,
@@ -263,7 +264,8 @@ impl Segmenter {
             let fragment = settings.fragment.saturating_add(limits::HLS_SLACK);
             key && length.saturating_add(group) > fragment
         });
-        if self.open.is_none() && !key && !matches!(step, Step::Cut(_)) {
+        let forced = matches!(step, Step::Cut(_)) && !place.jumped;
+        if self.open.is_none() && !key && !forced {
             return Ok(step);
         }
         self.extend(time, true);
@@ -298,7 +300,8 @@ impl Segmenter {
             let length = time.saturating_sub(open.begin);
             alone && length.saturating_add(open.interval) > settings.fragment
         });
-        if self.open.is_none() && !alone && !matches!(step, Step::Cut(_)) {
+        let forced = matches!(step, Step::Cut(_)) && !place.jumped;
+        if self.open.is_none() && !alone && !forced {
             return Ok(step);
         }
         self.extend(time, alone);
@@ -363,13 +366,15 @@ impl Segmenter {
                 begin: time,
                 end: time,
                 group: time,
+                last: time,
                 interval: 0,
                 bytes: self.out.len(),
                 discontinuity: core::mem::take(&mut self.discontinuity),
             })
         };
-        if leading && time > open.end {
-            open.interval = time.saturating_sub(open.end).min(limits::MAX_HLS_INTERVAL);
+        if leading && time > open.last {
+            open.interval = time.saturating_sub(open.last).min(limits::MAX_HLS_INTERVAL);
+            open.last = time;
         }
         open.end = open.end.max(time);
     }

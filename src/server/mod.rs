@@ -6,6 +6,7 @@ pub mod edge;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod fault;
+pub mod hls;
 pub mod listener;
 pub mod log;
 pub mod pid;
@@ -22,8 +23,10 @@ use core::fmt;
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ::log::{info, warn};
 use socket2::SockRef;
@@ -33,6 +36,7 @@ use crate::hub::registry::Registry;
 use crate::limits;
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::Edge;
+use crate::server::hls::{Hls, janitor};
 use crate::server::sender::{Rhythm, Writer};
 use crate::server::thread::{Role, Threads};
 
@@ -49,6 +53,8 @@ pub struct Server {
     pub threads: Threads,
     /// If this is an edge.
     pub edge: Option<Edge>,
+    /// If streams are written to disk.
+    pub hls: Option<Hls>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     ids: AtomicU64,
     stopping: AtomicBool,
@@ -103,6 +109,7 @@ pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, St
             publisher_wait: config.publish.publisher_wait,
             players: Arc::new(AtomicUsize::new(0)),
         },
+        hls: config.hls.clone().map(Hls::new),
         config,
         threads: Threads::default(),
         edge,
@@ -133,7 +140,21 @@ pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, St
             thread,
         });
     }
+    if let Some((path, dispose)) = disposal(&server.config) {
+        let server_ = Arc::clone(&server);
+        let body = move || janitor::run(&server_, &path, dispose);
+        server
+            .threads
+            .spawn(Role::Janitor, server.next_id(), body)
+            .map_err(StartError)?;
+    }
     Ok(Running { server, listeners })
+}
+
+/// Where idle streams are removed from the disk, and when; if they are.
+fn disposal(config: &Config) -> Option<(PathBuf, Duration)> {
+    let hls = config.hls.as_ref()?;
+    Some((hls.path.clone(), hls.dispose?))
 }
 
 impl Running {
