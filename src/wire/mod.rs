@@ -1,12 +1,15 @@
 //! Bytes ↔ values. Stateless, and no I/O.
 
+pub mod aac;
 pub mod aggregate;
 pub mod amf0;
+pub mod avc;
 pub mod chunk;
 pub mod command;
 pub mod control;
 pub mod flv;
 pub mod handshake;
 pub mod message;
+pub mod mp3;
 pub mod name;
 pub mod reader;
