@@ -70,6 +70,10 @@ pub const MAX_TRACKS: usize = 16;
 /// `onMetaData`, or a sequence header, that we keep. Encoders send under 1 kB.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 
+/// Parameter sets in an AVC sequence header, which HLS repeats at each keyframe, however short that
+/// is. Encoders send under 100 bytes.
+pub const MAX_PARAMETER_SET_BYTES: usize = 4096;
+
 /// Frames waiting for one player before we drop; about three seconds of audio and video.
 pub const PLAYER_QUEUE_FRAMES: usize = 256;
 

@@ -1,7 +1,9 @@
 //! Bytes ↔ values. Stateless, and no I/O.
 
+pub mod aac;
 pub mod aggregate;
 pub mod amf0;
+pub mod avc;
 pub mod chunk;
 pub mod command;
 pub mod control;
@@ -9,5 +11,6 @@ pub mod flv;
 pub mod handshake;
 pub mod m3u8;
 pub mod message;
+pub mod mp3;
 pub mod name;
 pub mod reader;
