@@ -94,7 +94,6 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
             "forward",
             "hds",
             "heartbeat",
-            "hls",
             "http_api",
             "http_hooks",
             "http_remux",
