@@ -3,7 +3,8 @@
 use crate::hls::timeline::{Timeline, Track};
 use crate::limits;
 use crate::wire::aac::AudioSpecificConfig;
-use crate::wire::avc::{self, Configuration};
+use crate::wire::avc::Configuration;
+use crate::wire::mp3::{Header, Version};
 use crate::wire::mpegts::{AudioCodec, Muxer, VideoCodec};
 use crate::wire::reader::Reader;
 
@@ -88,7 +89,7 @@ enum Video {
 enum Audio {
     None,
     Aac(Vec<u8>, AudioSpecificConfig),
-    Mp3,
+    Mp3(Version),
 }
 
 /// The segment that grows. Times in milliseconds.
@@ -185,11 +186,13 @@ impl Segmenter {
                 _ => self.sound(timestamp, reader.rest()),
             },
             2 | 14 => {
+                let header = Header::decode(reader.rest()).ok_or(Unfit::Frame)?;
                 let step = match self.audio {
-                    Audio::Mp3 => Step::Nothing,
-                    Audio::None | Audio::Aac(..) => self.new_track(matches!(self.audio, Audio::None)),
+                    Audio::Mp3(known) if known == header.version => Step::Nothing,
+                    Audio::None => self.new_track(true),
+                    Audio::Mp3(_) | Audio::Aac(..) => self.new_track(false),
                 };
-                self.audio = Audio::Mp3;
+                self.audio = Audio::Mp3(header.version);
                 let sounded = self.sound(timestamp, reader.rest())?;
                 Ok(if step == Step::Nothing { sounded } else { step })
             }
@@ -217,7 +220,7 @@ impl Segmenter {
         let first = match &self.audio {
             Audio::Aac(known, _) if known == body => return Ok(Step::Nothing),
             Audio::None => true,
-            Audio::Aac(..) | Audio::Mp3 => false,
+            Audio::Aac(..) | Audio::Mp3(_) => false,
         };
         let config = AudioSpecificConfig::decode(body).map_err(|_| Unfit::Header)?;
         let step = self.new_track(first);
@@ -255,7 +258,9 @@ impl Segmenter {
             return Err(Unfit::Frame);
         };
         self.unit.clear();
-        let unit = avc::annex_b(configuration, data, &mut self.unit).map_err(|_| Unfit::Frame)?;
+        let unit = configuration
+            .annex_b(data, key, &mut self.unit)
+            .map_err(|_| Unfit::Frame)?;
         let place = self.timeline.place(Track::Video, timestamp);
         let time = place.time;
         let step = self.before(time, place.jumped, |open, settings| {
@@ -284,7 +289,7 @@ impl Segmenter {
     fn sound(&mut self, timestamp: u32, data: &[u8]) -> Result<Step, Unfit> {
         let header = match &self.audio {
             Audio::Aac(_, config) => Some(config.adts(data.len()).map_err(|_| Unfit::Frame)?),
-            Audio::Mp3 => None,
+            Audio::Mp3(_) => None,
             Audio::None => return Err(Unfit::Frame),
         };
         if data.is_empty() {
@@ -359,7 +364,7 @@ impl Segmenter {
             let audio = match self.audio {
                 Audio::None => None,
                 Audio::Aac(..) => Some(AudioCodec::Aac),
-                Audio::Mp3 => Some(AudioCodec::Mp3),
+                Audio::Mp3(version) => Some(AudioCodec::Mp3(version)),
             };
             self.muxer.begin_segment(video, audio, &mut self.out);
             self.open.insert(Open {
@@ -392,7 +397,12 @@ impl Segmenter {
         self.target.get_or_insert_with(|| {
             // To the nearest second, as players compare [HLS §4.3.3.1]; what is configured up.
             let segment = u64::from(duration).saturating_add(500) / 1000;
-            let target = self.settings.least_target.div_ceil(1000).max(segment).max(1);
+            let target = self
+                .settings
+                .least_target
+                .div_ceil(1000)
+                .max(segment)
+                .max(1);
             u32::try_from(target).unwrap_or(u32::MAX)
         });
         Some(Cut {
@@ -405,7 +415,8 @@ impl Segmenter {
     fn flush(&mut self) {
         if let Some((time, frames)) = self.batch.take() {
             let before = self.out.len();
-            self.muxer.audio(&frames, time.wrapping_mul(90), &mut self.out);
+            self.muxer
+                .audio(&frames, time.wrapping_mul(90), &mut self.out);
             self.grew(before);
         }
     }

@@ -107,12 +107,18 @@ mod tests {
         let reached = times(&[5000, 5000 + gap, 5000 + gap - back]);
         assert_eq!(reached.iter().filter(|(_, jumped)| *jumped).count(), 0);
         assert_eq!(times(&[5000, 5001 + gap])[1], (5001 + u64::from(gap), true));
-        assert_eq!(times(&[5000, 4999 - back])[1], (4999 - u64::from(back), true));
+        assert_eq!(
+            times(&[5000, 4999 - back])[1],
+            (4999 - u64::from(back), true)
+        );
     }
 
     #[test]
     fn a_track_does_not_run_backwards_and_the_other_one_may_lag() {
-        assert_eq!(times(&[500, 480, 520]), [(500, false), (500, false), (520, false)]);
+        assert_eq!(
+            times(&[500, 480, 520]),
+            [(500, false), (500, false), (520, false)]
+        );
         let mut timeline = Timeline::default();
         timeline.place(Track::Video, 500);
         let audio = timeline.place(Track::Audio, 460);

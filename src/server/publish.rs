@@ -32,8 +32,12 @@ pub struct Publication {
 /// Where the messages go.
 #[derive(Debug)]
 enum Sink {
-    /// To our players, and to disk: we are the origin. The recording ends first.
-    Hub(Option<Recording>, Publisher<Writer>),
+    /// To our players, and to disk: we are the origin.
+    Hub {
+        /// Ends first: it is a player of the stream.
+        _recording: Option<Recording>,
+        publisher: Publisher<Writer>,
+    },
     /// To an origin: players pull from there, also ours.
     Origin(Forwarder),
 }
@@ -63,15 +67,20 @@ fn hub(server: &Arc<Server>, path: &StreamPath, takeover: bool) -> Result<Sink, 
     let busy = |_| Refusal::bad_name("somebody else publishes this stream");
     let Some(hls) = &server.hls else {
         let publisher = server.registry.publish(&name, takeover).map_err(busy)?;
-        return Ok(Sink::Hub(None, publisher));
+        return Ok(Sink::Hub {
+            _recording: None,
+            publisher,
+        });
     };
     if !takeover && server.registry.is_live(&name) {
         return Err(busy(Busy));
     }
     let disk = hls.claim(path)?;
     let publisher = server.registry.publish(&name, takeover).map_err(busy)?;
-    let recording = hls.record(server, path, &publisher.stream, disk);
-    Ok(Sink::Hub(recording, publisher))
+    Ok(Sink::Hub {
+        _recording: hls.record(server, path, &publisher.stream, disk),
+        publisher,
+    })
 }
 
 impl From<Over> for Refusal {
@@ -158,7 +167,7 @@ impl Publication {
         crate::server::fault::maybe_panic(crate::server::fault::Place::Publisher, self.path());
         let frame = frame(media);
         match &self.sink {
-            Sink::Hub(_, publisher) => publisher.deliver(frame, now).map_err(Refusal::from),
+            Sink::Hub { publisher, .. } => publisher.deliver(frame, now).map_err(Refusal::from),
             Sink::Origin(forwarder) => forwarder.deliver(frame, now),
         }
     }
@@ -166,7 +175,7 @@ impl Publication {
     /// Why the stream cannot go on although the publisher could, if that is so.
     pub fn lost(&self) -> Option<Refusal> {
         match &self.sink {
-            Sink::Hub(..) => None,
+            Sink::Hub { .. } => None,
             Sink::Origin(forwarder) => forwarder.lost(),
         }
     }
@@ -174,7 +183,7 @@ impl Publication {
     #[cfg(test)]
     fn path(&self) -> &str {
         match &self.sink {
-            Sink::Hub(_, publisher) => &publisher.stream.path,
+            Sink::Hub { publisher, .. } => &publisher.stream.path,
             Sink::Origin(_) => "",
         }
     }

@@ -211,7 +211,10 @@ mod tests {
         assert_eq!(playlist.segments.len(), limits::MAX_PLAYLIST_SEGMENTS);
         let text = playlist.encode("");
         assert_eq!(Playlist::decode(&text), Some(playlist));
-        let more = format!("{text}#EXTINF:1.000,\n{}.ts\n", limits::MAX_PLAYLIST_SEGMENTS + 1);
+        let more = format!(
+            "{text}#EXTINF:1.000,\n{}.ts\n",
+            limits::MAX_PLAYLIST_SEGMENTS + 1
+        );
         assert_eq!(Playlist::decode(&more), None);
     }
 }

@@ -12,5 +12,6 @@ pub mod handshake;
 pub mod m3u8;
 pub mod message;
 pub mod mp3;
+pub mod mpegts;
 pub mod name;
 pub mod reader;

@@ -83,7 +83,9 @@ impl Disk {
             .ok()?;
         let mut playlist = Playlist::decode(&text)?;
         let numbers = playlist.sequence..playlist.next();
-        let missing = numbers.rev().find(|&number| !self.segment(number).is_file());
+        let missing = numbers
+            .rev()
+            .find(|&number| !self.segment(number).is_file());
         while missing.is_some_and(|missing| playlist.sequence <= missing) {
             playlist.pop();
         }
@@ -186,7 +188,11 @@ impl Disk {
         let entries = fs::read_dir(&self.segments).into_iter().flatten().flatten();
         entries.filter_map(|entry| {
             let modified = entry.metadata().ok()?.modified().ok()?;
-            Some((entry.path(), entry.file_name().into_string().ok()?, modified))
+            Some((
+                entry.path(),
+                entry.file_name().into_string().ok()?,
+                modified,
+            ))
         })
     }
 }

@@ -80,7 +80,10 @@ fn playlists(root: &Path) -> Vec<PathBuf> {
     let files = apps.flat_map(|app| fs::read_dir(app.path()).into_iter().flatten().flatten());
     files
         .map(|file| file.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "m3u8"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "m3u8")
+        })
         .filter(|path| lock(&path.with_extension("")).is_file())
         .collect()
 }

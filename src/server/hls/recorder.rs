@@ -62,7 +62,7 @@ impl Recorder {
         };
         match step {
             Ok(Step::Nothing) => {}
-            Ok(Step::Cut(cut)) => self.cut(cut),
+            Ok(Step::Cut(cut)) => self.cut(&cut),
             Ok(Step::Discard) => {
                 self.disk.discard();
                 self.void = false;
@@ -78,11 +78,11 @@ impl Recorder {
     /// Ends the last segment.
     pub fn finish(mut self) {
         if let Some(cut) = self.segmenter.finish() {
-            self.cut(cut);
+            self.cut(&cut);
         }
     }
 
-    fn cut(&mut self, cut: Cut) {
+    fn cut(&mut self, cut: &Cut) {
         self.append(&cut.bytes);
         if core::mem::take(&mut self.void) {
             self.interrupted = true;
@@ -129,7 +129,10 @@ impl Recorder {
     /// HLS pauses; the next segment is another try. Live play does not notice.
     fn failed(&mut self, error: &io::Error) {
         if !core::mem::replace(&mut self.failing, true) {
-            warn!("{}: HLS cannot be written, live play goes on: {error}", self.path);
+            warn!(
+                "{}: HLS cannot be written, live play goes on: {error}",
+                self.path
+            );
         }
     }
 
