@@ -11,5 +11,6 @@ pub mod flv;
 pub mod handshake;
 pub mod message;
 pub mod mp3;
+pub mod mpegts;
 pub mod name;
 pub mod reader;
