@@ -10,9 +10,12 @@ use srs_lite::fuzzing;
 type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: &[Target] = &[
+    ("aac", fuzzing::aac),
     ("amf0", fuzzing::amf0),
+    ("avc", fuzzing::avc),
     ("chunk", fuzzing::chunk),
     ("flv", fuzzing::flv),
+    ("mpegts", fuzzing::mpegts),
     ("names", fuzzing::names),
 ];
 

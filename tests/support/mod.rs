@@ -26,6 +26,7 @@ pub(crate) mod peer;
 pub(crate) mod port;
 pub(crate) mod server;
 pub(crate) mod temp;
+pub(crate) mod ts;
 
 /// For anything that must happen, on a machine that is busy with other tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
