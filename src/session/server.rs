@@ -191,7 +191,8 @@ impl ServerSession {
         command: &Command,
         actions: &mut Vec<Action>,
     ) -> Result<State, SessionError> {
-        if command.name == "deleteStream" {
+        if command.name == "deleteStream" && self.created > 1 {
+            // The last one stays: encoders publish again on it.
             self.created = self.created.saturating_sub(1);
         }
         match (state, command.name.as_str()) {
