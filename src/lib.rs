@@ -14,8 +14,8 @@
 //! # The way of a media message
 //!
 //! A publisher's thread ([`server::rtmp`]) reads bytes; [`session::assembler`] makes messages of
-//! them and [`session::server`] says what they mean; [`hub::stream::Stream::deliver`] puts each
-//! into the bounded queues of its players, and waits for none. The stream's own thread
+//! them and [`session::server`] says what they mean; [`hub::stream::Stream`] puts each into
+//! the bounded queues of its players, and waits for none. The stream's own thread
 //! ([`server::sender`]) empties these queues into the sockets, once per merge time. An edge's
 //! pull ([`server::edge::pull`]) is one more publisher; a stream that an edge forwards
 //! ([`server::edge::forward`]) has one player, the origin.

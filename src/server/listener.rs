@@ -15,8 +15,8 @@ use crate::server::connection::{Connection, deadline};
 use crate::server::thread::Role;
 use crate::server::{Server, rtmp};
 
-/// Accepts until `closing`; with `drain` set by then, also what waits in the backlog: closing the
-/// listener would reset it.
+/// Accepts until `closing`, and then, unless everything stops, what waits in the backlog: closing
+/// the listener would reset it.
 pub fn accept(server: &Arc<Server>, listener: &TcpListener, closing: &AtomicBool) {
     while !closing.load(Ordering::Acquire) {
         match listener.accept() {
