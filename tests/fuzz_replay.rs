@@ -13,6 +13,7 @@ const TARGETS: &[Target] = &[
     ("amf0", fuzzing::amf0),
     ("chunk", fuzzing::chunk),
     ("flv", fuzzing::flv),
+    ("http", fuzzing::http),
     ("names", fuzzing::names),
 ];
 
