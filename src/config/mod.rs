@@ -36,6 +36,8 @@ pub struct Config {
     pub publish: Publish,
     /// Who may publish and play.
     pub security: Security,
+    /// Whether HTTP is served, and how.
+    pub http_server: Option<HttpServer>,
 }
 
 impl Config {
@@ -145,6 +147,17 @@ pub struct Publish {
     pub normal_timeout: Duration,
     /// What happens to the second publisher of a live name.
     pub republish: Republish,
+}
+
+/// `[http_server]`, if it is enabled.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpServer {
+    /// HTTP addresses. Never empty.
+    pub listen: Vec<ListenAddress>,
+    /// Its files are served.
+    pub dir: PathBuf,
+    /// `[http_remux]`: whether live streams are served as `/app/stream.flv`.
+    pub remux: bool,
 }
 
 /// `republish`.
