@@ -11,6 +11,15 @@
 //! | [`config`] | the configuration file | its text |
 //! | [`server`] | threads, sockets, files: the only layer that blocks | all of the above |
 //!
+//! # The way of a media message
+//!
+//! A publisher's thread ([`server::rtmp`]) reads bytes; [`session::assembler`] makes messages of
+//! them and [`session::server`] says what they mean; [`hub::stream::Stream`] puts each into
+//! the bounded queues of its players, and waits for none. The stream's own thread
+//! ([`server::sender`]) empties these queues into the sockets, once per merge time. An edge's
+//! pull ([`server::edge::pull`]) is one more publisher; a stream that an edge forwards
+//! ([`server::edge::forward`]) has one player, the origin.
+//!
 //! # Threat model
 //!
 //! Trusted: the configuration file, the filesystem, and the origins it names (for what they relay,

@@ -43,7 +43,7 @@ pub const ACK_WINDOW: u32 = 2_500_000;
 /// read.
 pub const MIN_ACK_WINDOW: u32 = 32 * 1024;
 
-/// `createStream` calls answered per connection. Clients use one.
+/// Message streams per connection: `createStream` calls less `deleteStream` calls. Clients use one.
 pub const MAX_CREATE_STREAMS: u32 = 8;
 
 /// Nested AMF0 objects and arrays we follow before we refuse the message.

@@ -301,7 +301,6 @@ fn answers_are_told_apart_by_their_id() {
     }
 }
 
-/// Origins number their streams as they like.
 #[test]
 fn media_goes_to_the_stream_that_was_created() {
     for (id, expected) in [

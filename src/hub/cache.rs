@@ -70,11 +70,14 @@ impl Cache {
         if let Some(known) = self.headers.iter_mut().find(same) {
             let changed = known.payload != frame.payload;
             *known = Arc::clone(frame);
-            if changed && frame.kind == Kind::VideoHeader {
+            if changed {
                 // The group was coded with the old one.
                 self.drop_group();
             }
-        } else if self.headers.len() < limits::MAX_TRACKS {
+            return;
+        }
+        let of_kind = |known: &&Arc<Frame>| known.kind == frame.kind;
+        if self.headers.iter().filter(of_kind).count() < limits::MAX_TRACKS {
             self.headers.push(Arc::clone(frame));
         }
     }

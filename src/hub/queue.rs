@@ -163,6 +163,11 @@ impl FrameSender {
         }
     }
 
+    /// Another publisher begins: video goes on with a frame that a decoder can start from.
+    pub const fn restart(&mut self) {
+        self.behind = true;
+    }
+
     /// Whether the queue is more than half full.
     pub fn is_crowded(&self) -> bool {
         self.frames.len() > limits::PLAYER_QUEUE_FRAMES.div_ceil(2)

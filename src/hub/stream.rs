@@ -133,6 +133,9 @@ impl<W> Stream<W> {
         let mut state = self.lock();
         state.unpublish();
         state.clock.restart();
+        for (_, player) in &mut state.players {
+            player.restart();
+        }
         state.left = None;
         state.epoch
     }
@@ -252,7 +255,12 @@ impl<W> Stream<W> {
         let sent = joins.send_timeout(writer, limits::CONTROL_DEADLINE);
         bell.ring();
         sent.map_err(|_| {
-            self.parted(1);
+            let mut state = self.lock();
+            // Unless the sender failed meanwhile: its players are not counted any more.
+            let same = |port: &SenderPort<W>| Arc::ptr_eq(&port.bell, &bell);
+            if state.sender.as_ref().is_some_and(same) {
+                state.handed = state.handed.saturating_sub(1);
+            }
             HandOver::NotTaken
         })
     }

@@ -18,8 +18,8 @@ use crate::server::thread::Role;
 use crate::server::{Server, http, rtmp};
 use crate::wire::http::NO_ROOM;
 
-/// Accepts until `closing`; with `drain` set by then, also what waits in the backlog: closing the
-/// listener would reset it.
+/// Accepts until `closing`, and then, unless everything stops, what waits in the backlog: closing
+/// the listener would reset it.
 pub fn accept(server: &Arc<Server>, at: &Listener, closing: &AtomicBool) {
     let listener = &at.listener;
     let mut turned_away = TurnedAway::default();

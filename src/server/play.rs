@@ -227,6 +227,8 @@ impl Seat {
         let frame = Arc::new(Frame::control(bytes));
         count_in(&gauge, &frame);
         let sent = frames.send_timeout(frame, limits::CONTROL_DEADLINE).is_ok();
+        // Before the bell: while it lives, the sender does not see that the queue has ended.
+        drop(frames);
         if let Some(bell) = bell {
             bell.ring();
         }

@@ -27,7 +27,7 @@ pub const HOPS_PROPERTY: &str = "srsLiteHops";
 #[derive(Debug)]
 pub struct ServerSession {
     state: State,
-    /// `createStream` calls so far.
+    /// Streams that exist: `createStream` calls less `deleteStream` calls.
     created: u32,
     /// Whether `FCPublish` came, and wants `onFCPublish`.
     fc_publish: bool,
@@ -191,6 +191,10 @@ impl ServerSession {
         command: &Command,
         actions: &mut Vec<Action>,
     ) -> Result<State, SessionError> {
+        if command.name == "deleteStream" && self.created > 1 {
+            // The last one stays: encoders publish again on it.
+            self.created = self.created.saturating_sub(1);
+        }
         match (state, command.name.as_str()) {
             (State::AwaitConnect, "connect") => Ok(self.connect(command, actions)),
             (

@@ -126,6 +126,17 @@ fn streams_are_created_up_to_the_limit() {
     }
 }
 
+/// An encoder that makes a stream anew for each of its broadcasts is not one that makes many.
+#[test]
+fn a_deleted_stream_is_given_back() {
+    let mut peer = idle();
+    for _ in 0..=limits::MAX_CREATE_STREAMS {
+        peer.call("createStream", &[Value::Null]).unwrap();
+        peer.call("deleteStream", &[Value::Null, Value::Number(1.0)])
+            .unwrap();
+    }
+}
+
 #[test]
 fn connect_needs_an_application() {
     for app in [

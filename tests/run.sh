@@ -1,0 +1,85 @@
+#!/bin/bash
+# Sets up and runs every check and test, on a machine with Rust and Debian's packages. As root it
+# installs what is missing. SRS_LITE_WITHOUT_CLIENTS=1 does without the clients that are missing.
+set -euo pipefail
+shopt -s inherit_errexit
+cd "$(dirname "$0")/.."
+
+# ffmpeg makes and checks the media of most tests, ip and unshare make networks for single tests,
+# and libFuzzer is C++.
+needed=(ffmpeg iproute2 util-linux g++)
+clients=(rtmpdump mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
+    gstreamer1.0-plugins-bad)
+
+max_binary=2000000 # bytes, stripped
+max_crates=35
+fuzz_seconds=10
+
+step() {
+    printf '\n== %s\n' "$1"
+    "${@:2}"
+}
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+packages() {
+    [ "${SRS_LITE_WITHOUT_CLIENTS:-}" = 1 ] || needed+=("${clients[@]}")
+    local missing=() package
+    for package in "${needed[@]}"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>&1)" = installed ] ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local install=(apt-get install -y --no-install-recommends "${missing[@]}")
+    [ "$(id -u)" = 0 ] || fail "packages are missing: sudo ${install[*]}"
+    apt-get update
+    DEBIAN_FRONTEND=noninteractive "${install[@]}"
+}
+
+fuzz_tool() {
+    cargo fuzz --version 2>/dev/null || cargo install cargo-fuzz --locked
+}
+
+format() {
+    cargo fmt --check
+    cargo fmt --check --manifest-path fuzz/Cargo.toml
+}
+
+# Without sanitizers, which stable Rust does not have and code without `unsafe` does not need.
+fuzz() {
+    cargo fuzz build --sanitizer none
+    local target
+    for target in $(cargo fuzz list); do
+        cargo fuzz run --sanitizer none "$target" -- \
+            -max_total_time="$fuzz_seconds" -verbosity=0 -print_final_stats=1
+    done
+}
+
+at_most() { # what, value, limit
+    echo "$1: $2 (at most $3)"
+    [ "$2" -le "$3" ] || fail "$1"
+}
+
+release() {
+    cargo build --release --locked
+    local stripped crates
+    stripped=$(mktemp)
+    strip -o "$stripped" target/release/srs-lite
+    at_most "stripped binary, bytes" "$(stat -c %s "$stripped")" "$max_binary"
+    rm "$stripped"
+    crates=$(cargo tree --locked --edges normal,build --prefix none --no-dedupe | sort -u | wc -l)
+    at_most "crates of the release build, with its own" "$crates" "$max_crates"
+}
+
+step "Debian packages" packages
+step "cargo-fuzz" fuzz_tool
+step "format" format
+step "lints" cargo clippy --locked --all-targets -- -D warnings
+step "tests" cargo test --locked
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+step "fuzzing, $fuzz_seconds s a target" fuzz
+step "release build" release
+printf '\nAll is well.\n'
