@@ -19,6 +19,9 @@ pub const MAX_CHUNK_STREAMS: usize = 64;
 /// and as much again for what interleaves with it.
 pub const MAX_PARTIAL_BYTES: usize = 2 * MAX_MESSAGE_LENGTH;
 
+/// The same for a peer that may not publish or play yet.
+pub const MAX_PARTIAL_BYTES_EARLY: usize = 2 * MAX_MESSAGE_LENGTH_EARLY;
+
 /// Smallest chunk size a peer may announce. The specification allows 1 and says that it should be
 /// at least 128 [RTMP §5.4.1]; below that, headers cost us more than the payload costs the peer.
 pub const MIN_CHUNK_SIZE: usize = 128;

@@ -96,15 +96,10 @@ fn run(mut config: Config) -> Result<(), String> {
         listeners.extend(port::bind(Protocol::Http, &http.listen).map_err(said)?);
     }
     config.max_connections = capacity::max_connections(config.max_connections);
-    let addresses: Vec<String> = listeners.iter().map(|at| at.address.to_string()).collect();
     let events = signals.receive().map_err(said)?;
+    let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    log::info!("srs-lite {version}, process {process}");
     let running = server::start(config, listeners).map_err(said)?;
-    log::info!(
-        "srs-lite {} runs as process {} and listens on {}",
-        env!("CARGO_PKG_VERSION"),
-        std::process::id(),
-        addresses.join(", ")
-    );
     wait(running, &events, &log).stop();
     log::info!("stopped");
     Ok(())

@@ -1,9 +1,5 @@
 //! What the README says about limits, directives and files is so.
 #![cfg(test)]
-#![expect(
-    clippy::arithmetic_side_effects,
-    reason = "an overflow in a test fails the test"
-)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -46,7 +46,7 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
     ),
     (
         &["cluster.token_traverse"],
-        "query strings always travel to the origin; remove it",
+        "an edge fetches a stream with the query string of its first player, and asks for no other; remove it",
     ),
     (
         &["play.queue_length"],

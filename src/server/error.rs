@@ -20,6 +20,11 @@ impl fmt::Display for ConnectionError {
             Self::Io(error) if error.kind() == ErrorKind::TimedOut => {
                 f.write_str("the peer missed a deadline")
             }
+            Self::Io(error)
+                if [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&error.kind()) =>
+            {
+                f.write_str("closed by peer, in the middle")
+            }
             Self::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 f.write_str("the peer left in the middle of the handshake")
             }

@@ -16,6 +16,7 @@ use crate::wire::reader::Reader;
 pub struct Assembler {
     chunk_size: usize,
     max_message_length: usize,
+    max_partial_bytes: usize,
     /// Invariant: the sum of the lengths of all `partial`s.
     partial_bytes: usize,
     streams: HashMap<ChunkStreamId, ChunkStream>,
@@ -47,6 +48,7 @@ impl Default for Assembler {
         Self {
             chunk_size: 128,
             max_message_length: limits::MAX_MESSAGE_LENGTH_EARLY,
+            max_partial_bytes: limits::MAX_PARTIAL_BYTES_EARLY,
             partial_bytes: 0,
             streams: HashMap::new(),
         }
@@ -57,6 +59,7 @@ impl Assembler {
     /// Allows messages of [`limits::MAX_MESSAGE_LENGTH`]: the peer may publish, or is an origin.
     pub const fn trust(&mut self) {
         self.max_message_length = limits::MAX_MESSAGE_LENGTH;
+        self.max_partial_bytes = limits::MAX_PARTIAL_BYTES;
     }
 
     /// Bytes of memory that unfinished messages hold: at most twice what arrived of them, and some.
@@ -90,7 +93,7 @@ impl Assembler {
             let Some(data) = reader.take(due) else {
                 return Ok(None);
             };
-            if self.partial_bytes.saturating_add(due) > limits::MAX_PARTIAL_BYTES {
+            if self.partial_bytes.saturating_add(due) > self.max_partial_bytes {
                 return Err(ChunkError::TooManyPartialBytes);
             }
 

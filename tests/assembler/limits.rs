@@ -110,6 +110,28 @@ fn unfinished_messages_hold_as_much_as_the_limit_and_no_more() {
     assert_full(assembler);
 }
 
+/// Of a peer that may not publish or play yet, much less.
+#[test]
+fn unfinished_messages_of_a_stranger_hold_little() {
+    assert_eq!(limits::MAX_PARTIAL_BYTES_EARLY, 32 * 1024);
+    let mut assembler = Assembler::default();
+    let most = vec![7; 8 * 1024];
+    let mut chunks = vec![set_chunk_size(8 * 1024)];
+    for id in 4..8 {
+        chunks.push(type0(
+            id,
+            0,
+            limits::MAX_MESSAGE_LENGTH_EARLY,
+            (9, 1),
+            &most,
+        ));
+    }
+    assert_eq!(run(&mut assembler, &chunks), (vec![], Ok(())));
+    let error = (vec![], Err(ChunkError::TooManyPartialBytes));
+    let one_more = type0(8, 0, 1, (8, 1), b"x");
+    assert_eq!(run(&mut assembler, &[one_more]), error);
+}
+
 /// What was aborted or has become whole makes room for exactly as much.
 #[test]
 fn the_budget_of_unfinished_messages_is_given_back() {

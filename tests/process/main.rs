@@ -328,7 +328,7 @@ fn sigusr1_opens_the_log_file_again() {
     );
     let file = room.write("a.conf", &text);
     let server = Server::watch(Command::new(BINARY).args(["-c", &file]));
-    await_text(&log, "listens on");
+    await_text(&log, "listening on rtmp");
     let moved = room.path.join("log/a.log.1");
     fs::rename(&log, &moved).unwrap();
     server.signal(Signal::SIGUSR1);
@@ -339,7 +339,11 @@ fn sigusr1_opens_the_log_file_again() {
             .unwrap()
             .ends_with("[INFO] stopped\n")
     );
-    assert!(fs::read_to_string(&moved).unwrap().contains("listens on"));
+    assert!(
+        fs::read_to_string(&moved)
+            .unwrap()
+            .contains("listening on rtmp")
+    );
 }
 
 fn run(arguments: &[&str]) -> Output {

@@ -72,7 +72,7 @@ impl Server {
     /// Starts it and waits until it listens.
     pub(super) fn spawn(command: &mut Command) -> Self {
         let mut server = Self::watch(command);
-        let last = server.line("listens on");
+        let last = server.line("listening on rtmp");
         server.port = last.rsplit(':').next().unwrap().parse().unwrap();
         server
     }
