@@ -11,6 +11,8 @@ use crate::wire::aac::AudioSpecificConfig;
 use crate::wire::avc::Configuration;
 use crate::wire::chunk::{ChunkStreamId, cut};
 use crate::wire::flv::{Tag, TagKind};
+use crate::wire::http::{self, HttpError, Part};
+use crate::wire::http_path::{HttpPath, Kind};
 use crate::wire::message::RawMessage;
 use crate::wire::name::{Name, StreamRequest};
 use crate::wire::reader::Reader;
@@ -182,6 +184,62 @@ pub fn avc(data: &[u8]) {
         .len()
         .saturating_add(limits::MAX_PARAMETER_SET_BYTES);
     assert!(key.len() <= most.saturating_add(added), "it grew");
+}
+
+/// However the bytes are cut into reads, the requests and the refusal are the same; a path that
+/// exists stays below its directory and says itself again; and no range passes the file's end.
+pub fn http(data: &[u8]) {
+    let whole = requests(data.chunks(data.len().max(1)));
+    for length in [1, 2, 7, 100] {
+        assert_eq!(requests(data.chunks(length)), whole);
+    }
+    if let Ok(Some((request, length))) = http::Request::parse(data) {
+        assert!(length <= data.len().min(limits::MAX_HTTP_HEAD));
+        for size in [0, 1, 1000, u64::MAX] {
+            if let Part::Range(range) = request.part(size, "") {
+                assert!(range.start < range.end && range.end <= size);
+            }
+        }
+        assert_path(request.path);
+    }
+    assert_path(&String::from_utf8_lossy(data));
+}
+
+fn requests<'a>(reads: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<HttpError>) {
+    let mut input = BytesMut::new();
+    let mut found = Vec::new();
+    for read in reads {
+        input.extend_from_slice(read);
+        loop {
+            let length = match http::Request::parse(&input) {
+                Ok(Some((request, length))) => {
+                    found.push(format!("{request:?}"));
+                    length
+                }
+                Ok(None) => break,
+                Err(error) => return (found, Some(error)),
+            };
+            assert!(length > 0, "a request out of nothing");
+            let _ = input.split_to(length);
+        }
+        assert!(input.len() <= limits::MAX_HTTP_HEAD, "it hoards");
+    }
+    (found, None)
+}
+
+fn assert_path(text: &str) {
+    let Some(path) = HttpPath::parse(text) else {
+        return;
+    };
+    assert_eq!(format!("/{}", path.as_str()), text);
+    if path.kind != Kind::Index {
+        let plain = Path::new(path.as_str()).components();
+        assert!(plain.eq(path.components().map(|one| Component::Normal(one.as_ref()))));
+        assert!(!text.contains("..") && !text.contains("/."));
+    }
+    if let Kind::Flv(stream) = &path.kind {
+        assert_eq!(format!("/{stream}.flv"), text);
+    }
 }
 
 /// An accepted name is one plain component of a path, and what is accepted says itself again.

@@ -209,6 +209,45 @@ pub const BACKOFF_MAX_WATCHED: Duration = Duration::from_secs(1);
 /// A publisher on an edge is let go when no origin takes its stream for so long.
 pub const FORWARD_DEADLINE: Duration = Duration::from_secs(20);
 
+/// Longest head of a request; nothing else of a request is taken. Browsers send under 2 kB, and a
+/// token may be as long as [`MAX_QUERY_LENGTH`].
+pub const MAX_HTTP_HEAD: usize = 8 * 1024;
+
+/// Fields in one. Browsers send under 30.
+pub const MAX_HTTP_FIELDS: usize = 64;
+
+/// Bytes asked of an HTTP connection's socket at a time.
+pub const HTTP_READ_BYTES: usize = 2048;
+
+/// Quarters of `max_connections` that HTTP connections may take: the last one is kept for
+/// publishers and RTMP players.
+pub const HTTP_QUARTERS: usize = 3;
+
+/// Connections that were told 503 and are not closed yet: closing at once would make the kernel
+/// reset them, and the peer lose the answer.
+pub const MAX_TURNED_AWAY: usize = 64;
+
+/// From the first byte of a request (of the first request: from accept) to the end of its head.
+pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Between two requests. Players ask for a playlist every few seconds.
+pub const HTTP_IDLE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// For a peer to take a response; and as long again for each [`HTTP_LEAST_RATE`] bytes of it.
+pub const HTTP_RESPONSE_DEADLINE: Duration = Duration::from_secs(10);
+/// 256 kbit/s: who takes less cannot play what is here.
+pub const HTTP_LEAST_RATE: u64 = 10 * 32 * 1024;
+
+/// Bytes of one `sendfile`, between two looks at the deadline. The kernel waits for the peer in
+/// each 64 KiB of it, so a peer that takes almost nothing can pass the deadline four times over.
+pub const SENDFILE_BYTES: usize = 256 * 1024;
+
+/// Files up to this length (a playlist) are read, and sent with the head in one piece.
+pub const SMALL_FILE_BYTES: u64 = 16 * 1024;
+
+/// Streams on the index page.
+pub const MAX_LISTED_STREAMS: usize = 1000;
+
 /// Edges a stream may pass on its way from the origin. A loop ends here.
 pub const MAX_EDGE_HOPS: u32 = 8;
 

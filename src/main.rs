@@ -12,6 +12,7 @@ use lexopt::Arg;
 use srs_lite::config::Config;
 use srs_lite::server::log::Log;
 use srs_lite::server::pid::PidFile;
+use srs_lite::server::port::Protocol;
 use srs_lite::server::signals::{Event, Signals};
 use srs_lite::server::{self, Running, capacity, port};
 
@@ -88,7 +89,12 @@ fn run(mut config: Config) -> Result<(), String> {
         .map(PidFile::lock)
         .transpose()
         .map_err(said)?;
-    let listeners = port::bind(&config.listen).map_err(said)?;
+    let mut listeners = port::bind(Protocol::Rtmp, &config.listen).map_err(said)?;
+    if let Some(http) = &config.http_server {
+        std::fs::create_dir_all(&http.dir)
+            .map_err(|error| format!("cannot create {}: {error}", http.dir.display()))?;
+        listeners.extend(port::bind(Protocol::Http, &http.listen).map_err(said)?);
+    }
     config.max_connections = capacity::max_connections(config.max_connections);
     let events = signals.receive().map_err(said)?;
     let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());

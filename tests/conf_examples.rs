@@ -34,8 +34,19 @@ fn the_edges_share_a_port_and_nothing_else() {
     assert_eq!(origin.cluster, Cluster::Local);
     assert!(one.pid.is_some() && two.pid.is_some() && origin.pid.is_some());
     assert!(one.pid != two.pid && one.pid != origin.pid && two.pid != origin.pid);
-    let pid = one.pid.clone();
-    assert_eq!(one, Config { pid, ..two });
+    let http = [&one, &two, &origin].map(|config| config.http_server.as_ref());
+    let http = http.map(|http| http.map(|http| (http.listen.clone(), http.remux)));
+    let ports = [Some(8080), None, Some(8081)];
+    assert_eq!(
+        http,
+        ports.map(|port| port.map(|port| (listens_on(port), true)))
+    );
+    let same = Config {
+        pid: one.pid.clone(),
+        http_server: one.http_server.clone(),
+        ..two
+    };
+    assert_eq!(one, same);
 }
 
 #[test]
@@ -88,6 +99,10 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("security.enabled", "false", ""),
     ("security.allow", "[\"publish private\"]", ""),
     ("security.deny", "[\"publish 10.0.0.1\"]", ""),
+    ("http_server.enabled", "true", ""),
+    ("http_server.listen", "7", "http_server.enabled = true"),
+    ("http_server.dir", "\"a\"", "http_server.enabled = true"),
+    ("http_remux.enabled", "true", "http_server.enabled = true"),
 ];
 
 #[test]
@@ -98,7 +113,9 @@ fn every_key_is_read() {
         assert!(!configs.contains(&config), "{key} changes nothing");
         configs.push(config);
     }
-    let tried: Vec<&str> = OTHER_VALUES.iter().map(|(key, ..)| *key).collect();
+    let mut tried: Vec<&str> = OTHER_VALUES.iter().map(|(key, ..)| *key).collect();
+    // It has only one value.
+    tried.push("http_remux.mount");
     assert_eq!(Config::keys().len(), tried.len());
     assert!(Config::keys().iter().all(|key| tried.contains(key)));
 }

@@ -16,6 +16,7 @@ const TARGETS: &[Target] = &[
     ("chunk", fuzzing::chunk),
     ("flv", fuzzing::flv),
     ("mpegts", fuzzing::mpegts),
+    ("http", fuzzing::http),
     ("names", fuzzing::names),
 ];
 

@@ -38,6 +38,8 @@ pub struct Config {
     pub hls: Option<Hls>,
     /// Who may publish and play.
     pub security: Security,
+    /// Whether HTTP is served, and how.
+    pub http_server: Option<HttpServer>,
 }
 
 impl Config {
@@ -167,6 +169,17 @@ pub struct Hls {
     pub dispose: Option<Duration>,
     /// `hls_entry_prefix`: begins the URIs in playlists; empty: they are relative.
     pub entry_prefix: String,
+}
+
+/// `[http_server]`, if it is enabled.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpServer {
+    /// HTTP addresses. Never empty.
+    pub listen: Vec<ListenAddress>,
+    /// Its files are served.
+    pub dir: PathBuf,
+    /// `[http_remux]`: whether live streams are served as `/app/stream.flv`.
+    pub remux: bool,
 }
 
 /// `republish`.

@@ -9,13 +9,13 @@ use toml::de::DeValue;
 use super::document::Document;
 use super::security::Rule;
 use super::{
-    Cluster, Config, Hls, ListenAddress, Log, MergeTime, OriginAddress, Play, Publish, Republish,
-    Security, value,
+    Cluster, Config, Hls, HttpServer, ListenAddress, Log, MergeTime, OriginAddress, Play, Publish,
+    Republish, Security, value,
 };
 
 /// The configuration of a file; mistakes stay with the document.
 pub(super) fn config(file: &mut Document<'_>) -> Config {
-    let listen = listen(file);
+    let listen = listen(file, "listen", 1935);
     Config {
         max_connections: file.read(
             "max_connections",
@@ -33,24 +33,23 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
         publish: publish(file),
         security: security(file),
         hls: hls(file),
+        http_server: http_server(file, &listen),
         listen,
     }
 }
 
-fn listen(file: &mut Document<'_>) -> Vec<ListenAddress> {
-    let default = ListenAddress {
-        ip: None,
-        port: 1935,
-    };
+fn listen(file: &mut Document<'_>, key: &'static str, port: u16) -> Vec<ListenAddress> {
+    let default = ListenAddress { ip: None, port };
     let expected = "a port (1935), an address and port (\"192.168.1.170:1935\", \"[::1]:1935\"), \
                     or a list of either";
-    let listen = file.read_list("listen", vec![default], expected, value::listen_address);
+    let listen = file.read_list(key, vec![default], expected, value::listen_address);
     if listen.is_empty() {
-        file.refuse("listen", "the list is empty; write `listen = 1935`");
+        let message = format!("the list is empty; write `listen = {port}`");
+        file.refuse(key, &message);
     }
     for (index, address) in listen.iter().enumerate() {
         if address.port > 0 && listen.iter().take(index).any(|other| other == address) {
-            file.refuse("listen", "an address is listed twice; remove one");
+            file.refuse(key, "an address is listed twice; remove one");
         }
     }
     listen
@@ -253,6 +252,36 @@ fn security(file: &mut Document<'_>) -> Security {
         file.read_list("security.allow", vec![], Rule::EXPECTED, rule),
         file.read_list("security.deny", vec![], Rule::EXPECTED, rule),
     )
+}
+
+fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpServer> {
+    const MOUNT: &str = "[vhost]/[app]/[stream].flv";
+    let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
+    let enabled = switch("http_server.enabled");
+    let remux = switch("http_remux.enabled");
+    let listen = listen(file, "http_server.listen", 8080);
+    let dir = PathBuf::from("./html");
+    let dir = file.read("http_server.dir", dir, "the path of a directory", |value| {
+        let path = value.as_str().filter(|path| !path.is_empty())?;
+        Some(PathBuf::from(path))
+    });
+    let expected = "\"[vhost]/[app]/[stream].flv\", the only one there is";
+    file.read("http_remux.mount", (), expected, |value| {
+        (value.as_str()? == MOUNT).then_some(())
+    });
+    if !enabled {
+        if remux {
+            let message = "needs the HTTP server; add `enabled = true` to [http_server]";
+            file.refuse("http_remux.enabled", message);
+        }
+        return None;
+    }
+    let is_rtmp = |own: &&ListenAddress| own.port > 0 && rtmp.contains(own);
+    if listen.iter().any(|own| is_rtmp(&own)) {
+        let message = "RTMP listens there; choose another port";
+        file.refuse("http_server.listen", message);
+    }
+    Some(HttpServer { listen, dir, remux })
 }
 
 /// Whether a connection to the origin would be one to ourselves, as far as the file tells. The

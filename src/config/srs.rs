@@ -53,6 +53,22 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
         "queues are bounded in frames and bytes; remove it",
     ),
     (
+        &["http_server.crossdomain"],
+        "pages of other sites may always play what is here; remove it",
+    ),
+    (
+        &[
+            "http_remux.has_audio",
+            "http_remux.has_video",
+            "http_remux.guess_has_av",
+        ],
+        "what the stream has is seen; remove it",
+    ),
+    (
+        &["http_server.https"],
+        "HTTPS needs a proxy before it; remove the block",
+    ),
+    (
         &["grace_start_wait", "grace_final_wait", "force_grace_quit"],
         "SIGQUIT lets connections end, SIGTERM stops at once; remove it",
     ),
@@ -68,6 +84,9 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
             "cluster.origin_cluster",
             "cluster.protocol",
             "cluster.vhost",
+            "http_remux.drop_if_not_match",
+            "http_remux.fast_cache",
+            "http_remux.hstrs",
             "play.atc",
             "play.atc_auto",
             "play.mix_correct",
@@ -96,8 +115,6 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
             "heartbeat",
             "http_api",
             "http_hooks",
-            "http_remux",
-            "http_server",
             "http_static",
             "in_ack_size",
             "include",

@@ -39,6 +39,7 @@ pub struct Frame {
     /// The body.
     pub payload: Bytes,
     chunked: OnceLock<Bytes>,
+    tagged: OnceLock<Bytes>,
 }
 
 impl Frame {
@@ -51,14 +52,15 @@ impl Frame {
             timestamp,
             payload,
             chunked: OnceLock::new(),
+            tagged: OnceLock::new(),
         }
     }
 
-    /// A reply for one player: bytes that are chunks already.
-    pub fn control(chunks: Bytes) -> Self {
+    /// What one player alone gets: bytes that are in its format already.
+    pub fn control(bytes: Bytes) -> Self {
         let frame = Self::new(Kind::Control, 0, 0, 0, Bytes::new());
         Self {
-            chunked: OnceLock::from(chunks),
+            chunked: OnceLock::from(bytes),
             ..frame
         }
     }
@@ -69,6 +71,11 @@ impl Frame {
     /// and chunk size. The bytes then depend on the frame alone and are the same for all players.
     pub fn chunked(&self, cut: impl FnOnce(&Self) -> Bytes) -> &Bytes {
         self.chunked.get_or_init(|| cut(self))
+    }
+
+    /// The frame as an FLV tag for any player, made by whoever asks first.
+    pub fn tagged(&self, make: impl FnOnce(&Self) -> Bytes) -> &Bytes {
+        self.tagged.get_or_init(|| make(self))
     }
 
     /// What it counts against a queue: its body, or a reply's chunks.

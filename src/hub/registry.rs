@@ -128,6 +128,16 @@ impl<W> Registry<W> {
         self.lock().by_path.len()
     }
 
+    /// Paths of streams that are live, in order, at most so many.
+    pub fn live(&self, most: usize) -> Vec<Arc<str>> {
+        let streams: Vec<_> = self.lock().by_path.values().map(Arc::clone).collect();
+        let live = streams.iter().filter(|stream| stream.lock().live);
+        let mut paths: Vec<_> = live.map(|stream| Arc::clone(&stream.path)).collect();
+        paths.sort_unstable();
+        paths.truncate(most);
+        paths
+    }
+
     /// Forgets the stream if nothing keeps it.
     pub fn tidy(&self, stream: &Arc<Stream<W>>) {
         let mut streams = self.lock();

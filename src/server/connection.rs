@@ -2,16 +2,20 @@
 //! sent.
 
 use core::fmt;
+use core::ops::Range;
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::MsgFlags;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::limits;
+use crate::server::port::Protocol;
 
 /// A connection, shared by the thread that reads it and the one that writes it. The descriptor
 /// closes when the last of them lets go, so nobody ever writes to a reused one.
@@ -21,6 +25,8 @@ pub struct Connection {
     pub id: u64,
     /// The other end; IPv4 peers of an IPv6 socket as IPv4.
     pub peer: SocketAddr,
+    /// What is spoken on it.
+    pub protocol: Protocol,
     socket: TcpStream,
     /// Written by a sender: a stop leaves its end to that.
     playing: AtomicBool,
@@ -40,7 +46,7 @@ impl Connection {
     /// # Errors
     ///
     /// The system refuses an option: the peer has gone already.
-    pub fn new(id: u64, socket: TcpStream) -> io::Result<Self> {
+    pub fn new(id: u64, socket: TcpStream, protocol: Protocol) -> io::Result<Self> {
         let peer = socket.peer_addr()?;
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         socket.set_nodelay(true)?;
@@ -57,6 +63,7 @@ impl Connection {
         Ok(Self {
             id,
             peer,
+            protocol,
             socket,
             playing: AtomicBool::new(false),
             left: AtomicBool::new(false),
@@ -142,6 +149,40 @@ impl Connection {
                 return Err(ErrorKind::WriteZero.into());
             }
             bytes = bytes.get(length..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Writes `head` and then the bytes of `file` in `range`, without copying these.
+    ///
+    /// # Errors
+    ///
+    /// As in [`Self::write`]. `UnexpectedEof`: the file has become shorter.
+    pub fn write_file(
+        &self,
+        mut head: &[u8],
+        file: &File,
+        range: Range<u64>,
+        deadline: Instant,
+    ) -> io::Result<()> {
+        while !head.is_empty() {
+            self.socket.set_write_timeout(Some(remaining(deadline)?))?;
+            let socket = SockRef::from(&self.socket);
+            let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
+            let length = retry(|| socket.send_with_flags(head, flags))?;
+            head = head.get(length..).unwrap_or_default();
+        }
+        let mut left = range.end.saturating_sub(range.start);
+        let mut offset = i64::try_from(range.start).map_err(io::Error::other)?;
+        while left > 0 {
+            self.socket.set_write_timeout(Some(remaining(deadline)?))?;
+            let count = usize::try_from(left).unwrap_or(usize::MAX);
+            let count = count.min(limits::SENDFILE_BYTES);
+            let length = retry(|| Ok(sendfile64(&self.socket, file, Some(&mut offset), count)?))?;
+            if length == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            left = left.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ mod tests {
     use crate::server::connection::deadline;
     use crate::server::edge::Edge;
     use crate::server::edge::origin::Upstream;
-    use crate::server::port::Listener;
+    use crate::server::port::{Listener, Protocol};
     use crate::server::{Running, start};
     use crate::session::action::chunks;
     use crate::session::client::{ClientRequest, Event, Purpose};
@@ -66,8 +66,13 @@ mod tests {
                 host: address.ip().to_string(),
                 port: address.port(),
             };
+            let listening = Listener {
+                listener,
+                address,
+                protocol: Protocol::Rtmp,
+            };
             Self {
-                running: start(config, vec![Listener { listener, address }]).unwrap(),
+                running: start(config, vec![listening]).unwrap(),
                 edge: Edge::new(&[origin], Vec::new()),
             }
         }

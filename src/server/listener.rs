@@ -1,7 +1,8 @@
-//! The thread that accepts connections at one address.
+//! The thread that accepts connections at one address, whatever is spoken there.
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,15 +13,20 @@ use socket2::SockRef;
 
 use crate::limits;
 use crate::server::connection::{Connection, deadline};
+use crate::server::port::{Listener, Protocol};
 use crate::server::thread::Role;
-use crate::server::{Server, rtmp};
+use crate::server::{Server, http, rtmp};
+use crate::wire::http::NO_ROOM;
 
 /// Accepts until `closing`, and then, unless everything stops, what waits in the backlog: closing
 /// the listener would reset it.
-pub fn accept(server: &Arc<Server>, listener: &TcpListener, closing: &AtomicBool) {
+pub fn accept(server: &Arc<Server>, at: &Listener, closing: &AtomicBool) {
+    let listener = &at.listener;
+    let mut turned_away = TurnedAway::default();
     while !closing.load(Ordering::Acquire) {
+        turned_away.tidy();
         match listener.accept() {
-            Ok((socket, _)) => admit(server, socket),
+            Ok((socket, _)) => admit(server, at.protocol, socket, &mut turned_away),
             Err(error) if is_quiet(error.kind()) => {}
             Err(error) => {
                 // Out of descriptors or memory. The connection stays in the backlog: wait for
@@ -36,33 +42,65 @@ pub fn accept(server: &Arc<Server>, listener: &TcpListener, closing: &AtomicBool
             let Ok((socket, _)) = listener.accept() else {
                 break;
             };
-            admit(server, socket);
+            admit(server, at.protocol, socket, &mut turned_away);
         }
     }
 }
 
 /// Starts a thread for the connection, or closes it.
-fn admit(server: &Arc<Server>, socket: std::net::TcpStream) {
-    if server.is_full() {
+fn admit(server: &Arc<Server>, protocol: Protocol, socket: TcpStream, away: &mut TurnedAway) {
+    if server.is_full(protocol) {
         server.shed();
+        if protocol == Protocol::Http {
+            away.push(socket);
+        }
         return;
     }
     // An accepted socket inherits the listener's mode.
     let _ = SockRef::from(&socket).set_nonblocking(false);
     let id = server.next_id();
     // Fails only if the peer has gone already.
-    let Ok(connection) = Connection::new(id, socket) else {
+    let Ok(connection) = Connection::new(id, socket, protocol) else {
         return;
     };
     let connection = Arc::new(connection);
     let guard = server.register(&connection);
     let server_ = Arc::clone(server);
-    let spawned = server.threads.spawn(Role::Rtmp, id, move || {
-        rtmp::serve(&server_, &connection);
+    let role = match protocol {
+        Protocol::Rtmp => Role::Rtmp,
+        Protocol::Http => Role::Http,
+    };
+    let spawned = server.threads.spawn(role, id, move || {
+        match protocol {
+            Protocol::Rtmp => rtmp::serve(&server_, &connection),
+            Protocol::Http => http::serve(&server_, &connection),
+        }
         drop(guard);
     });
     if spawned.is_err() {
         server.shed();
+    }
+}
+
+/// Connections that were told that there is no room, until they have had time to read it.
+#[derive(Debug, Default)]
+struct TurnedAway(VecDeque<(Instant, TcpStream)>);
+
+impl TurnedAway {
+    fn push(&mut self, socket: TcpStream) {
+        // Nothing was sent before: it fits, and if not, the peer is not owed more.
+        let _ = SockRef::from(&socket).send_with_flags(NO_ROOM, libc::MSG_DONTWAIT);
+        let _ = socket.shutdown(Shutdown::Write);
+        if self.0.len() >= limits::MAX_TURNED_AWAY {
+            self.0.pop_front();
+        }
+        self.0
+            .push_back((deadline(limits::LINGER_DEADLINE), socket));
+    }
+
+    fn tidy(&mut self) {
+        let now = Instant::now();
+        self.0.retain(|(until, _)| now < *until);
     }
 }
 

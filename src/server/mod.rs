@@ -6,7 +6,9 @@ pub mod edge;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod fault;
+pub mod format;
 pub mod hls;
+pub mod http;
 pub mod listener;
 pub mod log;
 pub mod pid;
@@ -22,7 +24,6 @@ pub mod thread;
 use core::fmt;
 use std::collections::HashMap;
 use std::io;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,7 @@ use crate::limits;
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::Edge;
 use crate::server::hls::{Hls, janitor};
+use crate::server::port::Protocol;
 use crate::server::sender::{Rhythm, Writer};
 use crate::server::thread::{Role, Threads};
 
@@ -56,6 +58,8 @@ pub struct Server {
     /// If streams are written to disk.
     pub hls: Option<Hls>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    /// How many of these speak HTTP.
+    http: AtomicUsize,
     ids: AtomicU64,
     stopping: AtomicBool,
     /// Connections that were closed for want of room, since the last one that had some.
@@ -71,7 +75,7 @@ pub struct Running {
 
 #[derive(Debug)]
 struct Listening {
-    listener: Arc<TcpListener>,
+    listener: Arc<port::Listener>,
     closing: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -92,7 +96,8 @@ impl fmt::Display for StartError {
 ///
 /// The system gives no thread.
 pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, StartError> {
-    let addresses = sockets.iter().map(|socket| socket.address).collect();
+    let rtmp = sockets.iter().filter(|at| at.protocol == Protocol::Rtmp);
+    let addresses = rtmp.map(|at| at.address).collect();
     let edge = match &config.cluster {
         Cluster::Local => None,
         Cluster::Remote(origins) => Some(Edge::new(origins, addresses)),
@@ -114,14 +119,15 @@ pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, St
         threads: Threads::default(),
         edge,
         connections: Mutex::default(),
+        http: AtomicUsize::new(0),
         ids: AtomicU64::new(1),
         stopping: AtomicBool::new(false),
         shed: AtomicUsize::new(0),
     });
     let mut listeners = Vec::new();
     for socket in sockets {
-        info!("listening on rtmp {}", socket.address);
-        let listener = Arc::new(socket.listener);
+        info!("listening on {} {}", socket.protocol, socket.address);
+        let listener = Arc::new(socket);
         let closing = Arc::new(AtomicBool::new(false));
         let (server_, listener_, closing_) = (
             Arc::clone(&server),
@@ -167,6 +173,12 @@ impl Running {
             // A panic there has been reported already.
             let _ = listening.thread.join();
         }
+        // A connection between two requests could stay for ever. What it has sent is answered.
+        for connection in self.server.connections().values() {
+            if connection.protocol == Protocol::Http && !connection.is_playing() {
+                connection.shut_input();
+            }
+        }
     }
 
     /// Whether nothing is connected any more.
@@ -181,7 +193,7 @@ impl Running {
         for listening in &self.listeners {
             // Wakes its thread, and resets what waits to be accepted. Not by a connection to
             // ourselves: on a shared port a sibling might get it.
-            let _ = SockRef::from(&*listening.listener).shutdown(std::net::Shutdown::Read);
+            let _ = SockRef::from(&listening.listener.listener).shutdown(std::net::Shutdown::Read);
         }
         self.drain();
         let server = &self.server;
@@ -215,8 +227,12 @@ impl Server {
     }
 
     /// Whether there are as many connections as there may be.
-    fn is_full(&self) -> bool {
-        self.connections().len() >= self.config.max_connections
+    fn is_full(&self, protocol: Protocol) -> bool {
+        let most = self.config.max_connections;
+        let most_http = most.div_ceil(4).saturating_mul(limits::HTTP_QUARTERS);
+        let http = self.http.load(Ordering::Relaxed);
+        let is_full = protocol == Protocol::Http && http >= most_http;
+        is_full || self.connections().len() >= most
     }
 
     /// Counts a connection that was closed for want of room; the first of a row is logged.
@@ -234,9 +250,12 @@ impl Server {
         }
         self.connections()
             .insert(connection.id, Arc::clone(connection));
+        if connection.protocol == Protocol::Http {
+            self.http.fetch_add(1, Ordering::Relaxed);
+        }
         Registered {
             server: Arc::clone(self),
-            id: connection.id,
+            connection: Arc::clone(connection),
         }
     }
 
@@ -252,11 +271,14 @@ impl Server {
 #[derive(Debug)]
 struct Registered {
     server: Arc<Server>,
-    id: u64,
+    connection: Arc<Connection>,
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.server.connections().remove(&self.id);
+        self.server.connections().remove(&self.connection.id);
+        if self.connection.protocol == Protocol::Http {
+            self.server.http.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! A connection that plays: waits for its stream, takes its opening, and then only reads.
+//! A connection that plays: waits for its stream, takes its opening, and then only reads. Finding
+//! the stream and taking a place are the same for HTTP-FLV.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::hub::registry::Attached;
 use crate::hub::stream::{HandOver, Start, Stream};
 use crate::limits;
 use crate::server::Server;
-use crate::server::connection::deadline;
+use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::rtmp::Peer;
 use crate::server::sender::{Sender, Unsent, Writer};
@@ -26,11 +27,13 @@ use crate::wire::name::StreamRequest;
 ///
 /// The player broke the protocol, or did not take its opening.
 pub fn serve(peer: &mut Peer, request: &StreamRequest) -> Result<&'static str, ConnectionError> {
-    let attached = match find(peer, request) {
+    let hops = peer.session.hops();
+    let attached = match find(&peer.server, &peer.connection, request, hops) {
         Ok(attached) => attached,
-        Err(why) => {
+        Err(denied) => {
+            let why = denied.why();
             info!("{}: may not play {}: {why}", peer.connection, request.path);
-            peer.refuse("NetStream.Play.StreamNotFound", &why)?;
+            peer.refuse("NetStream.Play.StreamNotFound", why)?;
             return Ok("refused");
         }
     };
@@ -43,20 +46,10 @@ pub fn serve(peer: &mut Peer, request: &StreamRequest) -> Result<&'static str, C
             opening.push(Arc::new(Frame::control(bytes)));
         }
     }
-    let joined = attached.stream.join(Start::Group);
-    let seat = Seat {
-        stream: Arc::clone(&attached.stream),
-        player: joined.player,
-        gauge: Arc::clone(&joined.frames.gauge),
-    };
-    for frame in joined.opening {
-        opening.push(frame);
-    }
     info!("{}: plays {}", peer.connection, request.path);
-    let server = &peer.server;
-    let connection = Arc::clone(&peer.connection);
-    let writer = Writer::open(connection, joined.frames, opening, &server.rhythm.players)?;
-    hand_over(server, &attached.stream, writer)?;
+    let seat = take_seat(&peer.server, &peer.connection, &attached.stream, |_| {
+        opening
+    })?;
     let result = listen(peer, &seat);
     drop(seat);
     if result.is_ok() {
@@ -66,26 +59,83 @@ pub fn serve(peer: &mut Peer, request: &StreamRequest) -> Result<&'static str, C
     result
 }
 
-/// The stream, live; or why there is none.
-fn find(peer: &Peer, request: &StreamRequest) -> Result<Attached<Writer>, String> {
-    let server = &peer.server;
+/// Why there is nothing to play, for the peer and the log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Denied {
+    /// The peer may not play.
+    Forbidden(String),
+    /// There is no such stream.
+    Missing(String),
+    /// We cannot look for it now.
+    Unavailable(String),
+}
+
+impl Denied {
+    /// In words.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Forbidden(why) | Self::Missing(why) | Self::Unavailable(why) => why,
+        }
+    }
+}
+
+/// The stream, live.
+///
+/// # Errors
+///
+/// Why there is none, at the latest after the configured `play_wait`.
+pub fn find(
+    server: &Arc<Server>,
+    connection: &Connection,
+    request: &StreamRequest,
+    hops: u32,
+) -> Result<Attached<Writer>, Denied> {
     let security = &server.config.security;
-    let allowed = security.check(Access::Play, peer.connection.peer.ip());
-    allowed.map_err(|refusal| refusal.to_string())?;
-    let stopping = |_| "the server stops".to_owned();
+    let allowed = security.check(Access::Play, connection.peer.ip());
+    allowed.map_err(|refusal| Denied::Forbidden(refusal.to_string()))?;
+    let stopping = |_| Denied::Unavailable("the server stops".to_owned());
     let path = request.path.to_string();
     let attached = server.registry.attach(&path).map_err(stopping)?;
     if let Some(edge) = &server.edge {
-        edge.want(server, &attached, request, peer.session.hops())?;
+        edge.want(server, &attached, request, hops)
+            .map_err(Denied::Unavailable)?;
     }
     let wait = server.config.play.play_wait;
     if attached.stream.wait_live(deadline(wait)) {
         return Ok(attached);
     }
     let seconds = wait.as_secs_f64();
-    Err(format!(
+    Err(Denied::Missing(format!(
         "there is no such stream, and none came within {seconds} s"
-    ))
+    )))
+}
+
+/// Takes a place in the stream's fan-out: writes what `begin` makes of the opening, and the opening
+/// itself, and gives the writing to the stream's sender.
+///
+/// # Errors
+///
+/// The player did not take its opening, or nothing can write for it.
+pub fn take_seat(
+    server: &Arc<Server>,
+    connection: &Arc<Connection>,
+    stream: &Arc<Stream<Writer>>,
+    begin: impl FnOnce(&[Arc<Frame>]) -> Unsent,
+) -> Result<Seat, ConnectionError> {
+    let joined = stream.join(Start::Group);
+    let seat = Seat {
+        stream: Arc::clone(stream),
+        player: joined.player,
+        gauge: Arc::clone(&joined.frames.gauge),
+    };
+    let mut opening = begin(&joined.opening);
+    for frame in joined.opening {
+        opening.push(frame);
+    }
+    let players = &server.rhythm.players;
+    let writer = Writer::open(Arc::clone(connection), joined.frames, opening, players)?;
+    hand_over(server, stream, writer)?;
+    Ok(seat)
 }
 
 /// Gives the player to the stream's sender, and starts that if it is the first.
@@ -118,12 +168,7 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<&'static str, ConnectionError>
     loop {
         let length = peer.connection.read_again(&mut buffer)?;
         if length == 0 {
-            let over = seat.gauge.is_over();
-            return Ok(if over {
-                "the stream is over"
-            } else {
-                "closed by peer"
-            });
+            return Ok(seat.end());
         }
         peer.received(buffer.get(..length).unwrap_or_default());
         while let Some(actions) = peer.actions()? {
@@ -147,13 +192,23 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<&'static str, ConnectionError>
 }
 
 /// A place in the fan-out, given up on drop.
-struct Seat {
+#[derive(Debug)]
+pub struct Seat {
     stream: Arc<Stream<Writer>>,
     player: u64,
     gauge: Arc<Gauge>,
 }
 
 impl Seat {
+    /// Why the connection of this player ended.
+    pub fn end(&self) -> &'static str {
+        if self.gauge.is_over() {
+            "the stream is over"
+        } else {
+            "closed by peer"
+        }
+    }
+
     fn switch(&self, filter: Filter, off: bool) {
         let switch = match filter {
             Filter::All => Switch::All,

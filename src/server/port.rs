@@ -4,11 +4,29 @@ use core::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 use super::proc_net::{self, Bound};
 use crate::config::ListenAddress;
 use crate::limits;
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// RTMP.
+    Rtmp,
+    /// HTTP/1.1.
+    Http,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rtmp => "rtmp",
+            Self::Http => "http",
+        })
+    }
+}
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -18,6 +36,8 @@ pub struct Listener {
     pub listener: TcpListener,
     /// Where it listens, with the port that the system chose.
     pub address: SocketAddr,
+    /// For whom.
+    pub protocol: Protocol,
 }
 
 /// Listens on every address, with `SO_REUSEPORT`.
@@ -28,11 +48,11 @@ pub struct Listener {
 /// # Errors
 ///
 /// The first address that cannot be had, why, and what to do.
-pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, PortError> {
+pub fn bind(protocol: Protocol, addresses: &[ListenAddress]) -> Result<Vec<Listener>, PortError> {
     let bound_before = proc_net::listeners();
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
-        listeners.push(bind_one(*address)?);
+        listeners.push(bind_one(protocol, *address)?);
     }
     let ours: Vec<SocketAddr> = listeners.iter().map(|ours| ours.address).collect();
     for (own, other) in other_forms(&ours, &bound_before) {
@@ -117,15 +137,15 @@ impl fmt::Display for PortError {
 
 impl core::error::Error for PortError {}
 
-fn bind_one(address: ListenAddress) -> Result<Listener, PortError> {
+fn bind_one(protocol: Protocol, address: ListenAddress) -> Result<Listener, PortError> {
     if let Some(ip) = address.ip {
-        return listen(SocketAddr::new(ip, address.port), true);
+        return listen(protocol, SocketAddr::new(ip, address.port), true);
     }
     let every = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port));
-    match listen(every, false) {
+    match listen(protocol, every, false) {
         Err(error) if error.is_without_ipv6() => {
             let every = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port));
-            let listener = listen(every, false)?;
+            let listener = listen(protocol, every, false)?;
             log::info!(
                 "this machine has no IPv6: listening on {}",
                 listener.address
@@ -146,10 +166,10 @@ impl PortError {
     }
 }
 
-fn listen(address: SocketAddr, only_v6: bool) -> Result<Listener, PortError> {
+fn listen(protocol: Protocol, address: SocketAddr, only_v6: bool) -> Result<Listener, PortError> {
     let listening = || -> io::Result<Listener> {
         let domain = Domain::for_address(address);
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(domain, Type::STREAM, Some(socket2::Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
         if address.is_ipv6() {
@@ -160,7 +180,11 @@ fn listen(address: SocketAddr, only_v6: bool) -> Result<Listener, PortError> {
         socket.listen(limits::LISTEN_BACKLOG)?;
         let listener = TcpListener::from(socket);
         let address = listener.local_addr()?;
-        Ok(Listener { listener, address })
+        Ok(Listener {
+            listener,
+            address,
+            protocol,
+        })
     };
     listening().map_err(|error| PortError::new(address, error))
 }
@@ -224,9 +248,9 @@ mod tests {
     #[test]
     fn two_sockets_share_a_port_and_both_give_up_waiting() {
         let ip = Some(LOOPBACK);
-        let one = bind(&[ListenAddress { ip, port: 0 }]).unwrap();
+        let one = bind(Protocol::Rtmp, &[ListenAddress { ip, port: 0 }]).unwrap();
         let port = one[0].address.port();
-        let two = bind(&[ListenAddress { ip, port }]).unwrap();
+        let two = bind(Protocol::Rtmp, &[ListenAddress { ip, port }]).unwrap();
         assert_eq!(one[0].address, two[0].address);
         for shared in [one, two] {
             let error = shared[0].listener.accept().unwrap_err();
@@ -236,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_port_alone_takes_ipv4_and_ipv6() {
-        let every = bind(&[ListenAddress { ip: None, port: 0 }]).unwrap();
+        let every = bind(Protocol::Rtmp, &[ListenAddress { ip: None, port: 0 }]).unwrap();
         let port = every[0].address.port();
         std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
         if every[0].address.is_ipv6() {
@@ -249,7 +273,7 @@ mod tests {
         let held = TcpListener::bind((LOOPBACK, 0)).unwrap();
         let port = held.local_addr().unwrap().port();
         let ip = Some(LOOPBACK);
-        let error = bind(&[ListenAddress { ip, port }]).unwrap_err();
+        let error = bind(Protocol::Rtmp, &[ListenAddress { ip, port }]).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(
@@ -263,7 +287,7 @@ mod tests {
     #[test]
     fn an_address_of_another_machine_is_refused() {
         let ip = Some(IpAddr::from([192, 0, 2, 1]));
-        let error = bind(&[ListenAddress { ip, port: 0 }]).unwrap_err();
+        let error = bind(Protocol::Rtmp, &[ListenAddress { ip, port: 0 }]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot listen on 192.0.2.1:0: this machine does not have the address; change \

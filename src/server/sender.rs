@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
 use crossbeam_channel::Receiver;
 use log::debug;
 
@@ -18,10 +17,7 @@ use crate::hub::registry::Registry;
 use crate::hub::stream::{Bell, Stream};
 use crate::limits;
 use crate::server::connection::{Connection, deadline};
-use crate::session::action::chunks;
-use crate::wire::command::{self, STREAM};
-use crate::wire::control::Control;
-use crate::wire::message::RawMessage;
+use crate::server::format::Format;
 
 /// A player's writing end. Dropped unfinished, it shuts the connection.
 #[derive(Debug)]
@@ -40,6 +36,7 @@ pub struct Writer {
 /// Frames on their way into a socket.
 #[derive(Debug, Default)]
 pub struct Unsent {
+    format: Format,
     frames: VecDeque<Arc<Frame>>,
     /// Bytes of the first frame that are gone already.
     offset: usize,
@@ -59,6 +56,14 @@ enum Rest {
 }
 
 impl Unsent {
+    /// Nothing yet, for a peer that takes this format.
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            ..Self::default()
+        }
+    }
+
     /// Puts `frame` at the end.
     pub fn push(&mut self, frame: Arc<Frame>) {
         self.frames.push_back(frame);
@@ -86,13 +91,14 @@ impl Unsent {
         let mut slices = Vec::with_capacity(self.frames.len().min(limits::MAX_SLICES));
         for (index, frame) in self.frames.iter().enumerate().take(limits::MAX_SLICES) {
             let skip = if index == 0 { self.offset } else { 0 };
-            slices.push(IoSlice::new(chunked(frame).get(skip..).unwrap_or_default()));
+            let bytes = self.format.bytes(frame);
+            slices.push(IoSlice::new(bytes.get(skip..).unwrap_or_default()));
         }
         let sent = connection.send(&slices, deadline)?;
         let mut left = sent.saturating_add(self.offset);
         let mut complete = 0_usize;
         while let Some(frame) = self.frames.front() {
-            let length = chunked(frame).len();
+            let length = self.format.bytes(frame).len();
             if left < length {
                 break;
             }
@@ -123,7 +129,7 @@ impl Writer {
         Ok(Self {
             connection,
             frames,
-            unsent: Unsent::default(),
+            unsent: opening,
             open: true,
             stalled: None,
             finished: false,
@@ -137,8 +143,11 @@ impl Writer {
         loop {
             if self.open && self.unsent.frames.is_empty() {
                 self.open = self.frames.drain(&mut self.unsent.frames);
-                if !self.open && self.frames.gauge.is_over() {
-                    self.unsent.push(Arc::new(Frame::control(farewell())));
+                if !self.open
+                    && self.frames.gauge.is_over()
+                    && let Some(farewell) = self.unsent.format.farewell()
+                {
+                    self.unsent.push(Arc::new(Frame::control(farewell)));
                 }
             }
             if self.unsent.frames.is_empty() {
@@ -366,25 +375,4 @@ impl Drop for Sender {
         }
         self.registry.tidy(&self.stream);
     }
-}
-
-/// The frame as chunks, cut once for all players.
-fn chunked(frame: &Frame) -> &Bytes {
-    frame.chunked(|frame| {
-        chunks(&RawMessage {
-            type_id: frame.type_id,
-            timestamp: frame.timestamp,
-            message_stream_id: STREAM,
-            payload: frame.payload.clone(),
-        })
-    })
-}
-
-/// What a player hears when its stream is over.
-fn farewell() -> Bytes {
-    let (code, description) = ("NetStream.Play.UnpublishNotify", "the stream is over");
-    let mut out = BytesMut::new();
-    out.extend_from_slice(&chunks(&Control::StreamEof(STREAM).encode()));
-    out.extend_from_slice(&chunks(&command::on_status("status", code, description)));
-    out.freeze()
 }

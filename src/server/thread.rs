@@ -15,6 +15,8 @@ pub enum Role {
     Listen,
     /// Reads one connection.
     Rtmp,
+    /// Serves one HTTP connection.
+    Http,
     /// Writes one stream to its players.
     Send,
     /// Pulls one stream from an origin.
@@ -34,6 +36,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Listen => "listen",
             Self::Rtmp => "rtmp",
+            Self::Http => "http",
             Self::Send => "send",
             Self::Pull => "pull",
             Self::Forward => "forward",

@@ -130,8 +130,17 @@ impl Server {
 
     /// The RTMP address on the loopback.
     pub(crate) fn address(&self) -> SocketAddr {
-        let line = self.wait_log("listening on rtmp ");
-        let (_, address) = line.split_once("listening on rtmp ").unwrap();
+        self.listens("listening on rtmp ")
+    }
+
+    /// The HTTP address on the loopback.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        self.listens("listening on http ")
+    }
+
+    fn listens(&self, pattern: &str) -> SocketAddr {
+        let line = self.wait_log(pattern);
+        let (_, address) = line.split_once(pattern).unwrap();
         let address = address.split_whitespace().next().unwrap();
         let mut address: SocketAddr = address.trim_end_matches([',', ';']).parse().unwrap();
         if address.ip().is_unspecified() {

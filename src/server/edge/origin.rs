@@ -14,6 +14,7 @@ use crate::server::connection::{Connection, deadline};
 use crate::server::edge::{Edge, Origin};
 use crate::server::error::ConnectionError;
 use crate::server::log::escape;
+use crate::server::port::Protocol;
 use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::chunks;
 use crate::session::assembler::Assembler;
@@ -157,7 +158,7 @@ impl Upstream {
         if let Some(address) = edge.is_loop(&socket) {
             return Err(fail(Phase::Connect)(Cause::Loop(address)));
         }
-        let connection = Connection::new(id, socket).map_err(io(Phase::Connect))?;
+        let connection = Connection::new(id, socket, Protocol::Rtmp).map_err(io(Phase::Connect))?;
         shake_hands(&connection, within(limits::ORIGIN_HANDSHAKE_DEADLINE))
             .map_err(io(Phase::Handshake))?;
         let mut events = Vec::new();

@@ -1,0 +1,45 @@
+//! The page at `/`.
+
+use core::fmt::Write as _;
+
+use super::{Answer, Peer, files};
+use crate::limits;
+use crate::wire::http::Request;
+use crate::wire::http_path::HttpPath;
+
+/// `index.html` of the served directory; without one, the streams that are live in this process.
+pub(super) fn answer(peer: &Peer<'_>, request: &Request<'_>) -> Answer {
+    if let Some(path) = HttpPath::parse("/index.html") {
+        let own = files::answer(&peer.config.dir, &path, request);
+        if own.status != 404 {
+            return own;
+        }
+    }
+    let mut page = String::from(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <title>srs-lite</title>\n<h1>Live streams of this process</h1>\n<ul>\n",
+    );
+    for path in peer.server.registry.live(limits::MAX_LISTED_STREAMS) {
+        let path = escaped(&path);
+        // Writing to a string cannot fail.
+        let _ = match peer.config.remux {
+            true => writeln!(page, "<li><a href=\"/{path}.flv\">{path}</a>"),
+            false => writeln!(page, "<li>{path}"),
+        };
+    }
+    page.push_str("</ul>\n</html>\n");
+    let mut answer = Answer::page(200, "text/html; charset=utf-8", page);
+    answer.head = answer.head.field(
+        "Content-Security-Policy",
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    );
+    answer
+}
+
+/// Names hold none of these; but who changes that should not have to think of this page.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

@@ -1,0 +1,287 @@
+//! One HTTP connection: read → parse → answer, until one side is done.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::{Buf, BytesMut};
+use log::debug;
+
+use crate::config::{Access, HttpServer};
+use crate::hub::registry::Attached;
+use crate::limits;
+use crate::server::Server;
+use crate::server::connection::{Connection, deadline};
+use crate::server::error::ConnectionError;
+use crate::server::play::{self, Denied};
+use crate::server::sender::Writer;
+use crate::wire::http::{Head, Method, Request, reason};
+use crate::wire::http_path::{HttpPath, Kind};
+use crate::wire::name::{StreamPath, StreamRequest};
+
+mod files;
+mod flv;
+mod index;
+
+/// Serves one connection to its end. The body of its thread.
+pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
+    let Some(config) = &server.config.http_server else {
+        return;
+    };
+    let begun = Instant::now();
+    let mut peer = Peer {
+        server,
+        connection,
+        config,
+        requests: 0,
+        refused: 0,
+    };
+    let result = peer.converse();
+    connection.set_left();
+    let seconds = begun.elapsed().as_secs_f64();
+    let why = match &result {
+        Ok(why) => (*why).to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let Peer {
+        requests, refused, ..
+    } = peer;
+    debug!(
+        "{connection}: http ended after {seconds:.1} s, {requests} requests, {refused} refused: \
+         {why}"
+    );
+    match result {
+        // A sender sees to that for a player.
+        Ok(_) if connection.is_playing() => {}
+        Ok(_) => connection.linger(),
+        Err(_) => connection.reset(),
+    }
+}
+
+/// What the thread of a connection knows.
+struct Peer<'s> {
+    server: &'s Arc<Server>,
+    connection: &'s Arc<Connection>,
+    config: &'s HttpServer,
+    requests: u64,
+    refused: u64,
+}
+
+/// What is answered.
+struct Answer {
+    status: u16,
+    head: Head,
+    body: Body,
+}
+
+enum Body {
+    /// None, whatever was asked.
+    Nothing,
+    /// Its length is in the head already, as for the next.
+    Bytes(Vec<u8>),
+    File(File, Range<u64>),
+}
+
+/// What the thread does after an answer.
+enum Next {
+    Read,
+    Play(Attached<Writer>),
+    End,
+}
+
+impl Peer<'_> {
+    /// Answers requests until the connection is done; why.
+    fn converse(&mut self) -> Result<&'static str, ConnectionError> {
+        let mut input = BytesMut::new();
+        let mut until = deadline(limits::HTTP_HEAD_DEADLINE);
+        loop {
+            let (request, length) = match Request::parse(&input) {
+                Ok(Some(found)) => found,
+                Ok(None) => {
+                    let is_first = input.is_empty();
+                    match self.read(&mut input, until) {
+                        Ok(0) => return Ok("closed by peer"),
+                        Ok(_) if is_first && self.requests > 0 => {
+                            until = deadline(limits::HTTP_HEAD_DEADLINE);
+                        }
+                        Ok(_) => {}
+                        Err(error) if error.kind() != ErrorKind::TimedOut => {
+                            return Err(error.into());
+                        }
+                        Err(_) if is_first => return Ok("idle"),
+                        Err(_) => return self.refuse(408),
+                    }
+                    continue;
+                }
+                Err(error) => return self.refuse(error.status()),
+            };
+            self.requests = self.requests.saturating_add(1);
+            match self.answer(&request)? {
+                Next::Read => {}
+                Next::Play(attached) => {
+                    drop(input);
+                    return flv::serve(self.server, self.connection, &attached);
+                }
+                Next::End => return Ok("done"),
+            }
+            input.advance(length);
+            until = deadline(if input.is_empty() {
+                limits::HTTP_IDLE_DEADLINE
+            } else {
+                limits::HTTP_HEAD_DEADLINE
+            });
+        }
+    }
+
+    fn read(&self, input: &mut BytesMut, until: Instant) -> io::Result<usize> {
+        let mut buffer = [0; limits::HTTP_READ_BYTES];
+        let length = self.connection.read(&mut buffer, until)?;
+        input.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+
+    /// Says no to what is no request that we take; the connection ends.
+    fn refuse(&mut self, status: u16) -> Result<&'static str, ConnectionError> {
+        let mut answer = Answer::text(status, reason(status));
+        if status == 405 {
+            answer.head = answer.head.field("Allow", METHODS);
+        }
+        self.send(answer, false, false)?;
+        Ok(reason(status))
+    }
+
+    fn answer(&mut self, request: &Request<'_>) -> io::Result<Next> {
+        let answer = match HttpPath::parse(request.path) {
+            _ if request.method == Method::Options => options(),
+            None => not_found(),
+            Some(path) => match &path.kind {
+                Kind::Flv(stream) if self.config.remux => return self.play(request, stream),
+                Kind::Flv(_) | Kind::File => files::answer(&self.config.dir, &path, request),
+                Kind::Index | Kind::Playlist | Kind::Segment => match self.may_play() {
+                    Err(why) => Answer::text(403, &why),
+                    Ok(()) if path.kind == Kind::Index => index::answer(self, request),
+                    Ok(()) => files::answer(&self.config.dir, &path, request),
+                },
+            },
+        };
+        self.send(answer, request.keep_alive, request.method == Method::Head)
+    }
+
+    fn may_play(&self) -> Result<(), String> {
+        let security = &self.server.config.security;
+        let allowed = security.check(Access::Play, self.connection.peer.ip());
+        allowed.map_err(|refusal| refusal.to_string())
+    }
+
+    /// Waits for the stream.
+    fn play(&mut self, request: &Request<'_>, path: &StreamPath) -> io::Result<Next> {
+        let name = format!("{}?{}", path.name, request.query);
+        let (status, why) = match StreamRequest::parse(path.app.as_str(), &name) {
+            Err(error) => (400, error.to_string()),
+            Ok(wanted) => match play::find(self.server, self.connection, &wanted, 0) {
+                Ok(attached) if request.method == Method::Get => return Ok(Next::Play(attached)),
+                Ok(_) => {
+                    let answer = Answer {
+                        status: 200,
+                        head: flv::head(),
+                        body: Body::Nothing,
+                    };
+                    return self.send(answer, false, true);
+                }
+                Err(Denied::Forbidden(why)) => (403, why),
+                Err(Denied::Missing(why)) => (404, why),
+                Err(Denied::Unavailable(why)) => (503, why),
+            },
+        };
+        let answer = Answer::text(status, &why);
+        self.send(answer, request.keep_alive, request.method == Method::Head)
+    }
+
+    /// Writes an answer; `only_head` leaves out its body.
+    fn send(&mut self, answer: Answer, keep_alive: bool, only_head: bool) -> io::Result<Next> {
+        let Answer { status, head, body } = answer;
+        self.refused = self.refused.saturating_add(u64::from(status >= 400));
+        let keep_alive = keep_alive && !self.server.is_stopping();
+        let mut head = head.finish(keep_alive);
+        let until = deadline(limits::HTTP_RESPONSE_DEADLINE);
+        match (body, only_head) {
+            (Body::File(file, range), false) => self.send_file(head, &file, range)?,
+            (Body::Bytes(mut body), false) => {
+                head.append(&mut body);
+                self.connection.write(&head, until)?;
+            }
+            (Body::Nothing | Body::Bytes(_) | Body::File(..), _) => {
+                self.connection.write(&head, until)?;
+            }
+        }
+        Ok(if keep_alive { Next::Read } else { Next::End })
+    }
+
+    fn send_file(&self, mut head: Vec<u8>, file: &File, range: Range<u64>) -> io::Result<()> {
+        let length = range.end.saturating_sub(range.start);
+        let shares = length.div_ceil(limits::HTTP_LEAST_RATE).max(1);
+        let shares = u32::try_from(shares).unwrap_or(u32::MAX);
+        let until = deadline(limits::HTTP_RESPONSE_DEADLINE.saturating_mul(shares));
+        if length > limits::SMALL_FILE_BYTES {
+            return self.connection.write_file(&head, file, range, until);
+        }
+        let mut body = vec![0; usize::try_from(length).unwrap_or_default()];
+        file.read_exact_at(&mut body, range.start)?;
+        head.append(&mut body);
+        self.connection.write(&head, until)
+    }
+}
+
+const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// To a browser that asks whether a page may ask.
+fn options() -> Answer {
+    let head = Head::new(204, now())
+        .field("Allow", METHODS)
+        .field("Access-Control-Allow-Methods", METHODS)
+        .field("Access-Control-Allow-Headers", "*")
+        .field("Access-Control-Max-Age", 86_400);
+    Answer {
+        status: 204,
+        head,
+        body: Body::Nothing,
+    }
+}
+
+fn not_found() -> Answer {
+    Answer::text(404, "there is no such file")
+}
+
+impl Answer {
+    /// A status that says why in its body.
+    fn text(status: u16, why: &str) -> Self {
+        let body = format!("{status} {}: {why}\n", reason(status));
+        Self::page(status, "text/plain; charset=utf-8", body)
+    }
+
+    /// Text that is made for this request.
+    fn page(status: u16, content_type: &str, body: String) -> Self {
+        let head = Head::new(status, now())
+            .field("Content-Type", content_type)
+            .field("Cache-Control", "no-cache")
+            .field("Content-Length", body.len());
+        Self {
+            status,
+            head,
+            body: Body::Bytes(body.into_bytes()),
+        }
+    }
+}
+
+/// Seconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a response says when it was made [HTTP §6.6.1]"
+)]
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,174 @@
+//! The only request paths that exist.
+
+use super::name::{Name, StreamPath};
+
+/// A path below the served directory: `/app/name.m3u8`, or any other file there that is not hidden.
+///
+/// The path is parsed, not cleaned. There is no value of this type for `..`, an absolute path, an
+/// escape, a directory or a dotfile, so nothing after this point has to look for one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpPath<'a> {
+    /// Without the slash at its beginning.
+    text: &'a str,
+    /// What it stands for.
+    pub kind: Kind,
+}
+
+/// What a path stands for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// `/`.
+    Index,
+    /// `/app/name.flv`: a live stream.
+    Flv(StreamPath),
+    /// `/app/name.m3u8`.
+    Playlist,
+    /// `/app/name/123.ts`: never written twice.
+    Segment,
+    /// Any other file.
+    File,
+}
+
+impl<'a> HttpPath<'a> {
+    /// Takes apart the path of a request; anything unusual is `None` and becomes a 404.
+    pub fn parse(path: &'a str) -> Option<Self> {
+        let text = path.strip_prefix('/')?;
+        if text.is_empty() {
+            let kind = Kind::Index;
+            return Some(Self { text, kind });
+        }
+        if !text.split('/').all(is_plain) {
+            return None;
+        }
+        let kind = live(text).unwrap_or(Kind::File);
+        Some(Self { text, kind })
+    }
+
+    /// The path without the slash at its beginning.
+    pub const fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    /// Every directory on the way, and the file. Each is one name of a file system.
+    pub fn components(&self) -> impl Iterator<Item = &'a str> {
+        self.text.split('/')
+    }
+
+    /// What follows the last dot of the file's name.
+    pub fn suffix(&self) -> &'a str {
+        self.text.rsplit_once('.').map_or("", |(_, suffix)| suffix)
+    }
+}
+
+/// The kind of a path that belongs to a stream.
+fn live(text: &str) -> Option<Kind> {
+    let mut components = text.split('/');
+    let app = Name::parse(components.next()?).ok()?;
+    let second = components.next()?;
+    match (components.next(), components.next()) {
+        (None, _) => {
+            let (name, suffix) = second.rsplit_once('.')?;
+            let name = Name::parse(name).ok()?;
+            match suffix {
+                "flv" => Some(Kind::Flv(StreamPath { app, name })),
+                "m3u8" => Some(Kind::Playlist),
+                _ => None,
+            }
+        }
+        (Some(file), None) => {
+            let number = file.strip_suffix(".ts")?;
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            Name::parse(second).ok()?;
+            is_number.then_some(Kind::Segment)
+        }
+        (Some(_), Some(_)) => None,
+    }
+}
+
+/// A name of a file or directory that may be served: as a [`Name`], but with any ending except
+/// those of files that are not complete or not for reading.
+fn is_plain(component: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let hidden = component.starts_with('.') || component.contains("..");
+    let ours = component.ends_with(".tmp") || component.ends_with(".lock");
+    !component.is_empty() && component.bytes().all(allowed) && !hidden && !ours
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_exist() {
+        const CASES: &[(&str, &str, &str)] = &[
+            ("/", "index", ""),
+            ("/live/a.flv", "flv live/a", "flv"),
+            ("/live/a.b.flv", "flv live/a.b", "flv"),
+            ("/live/a.m3u8", "playlist", "m3u8"),
+            ("/live/a/0.ts", "segment", "ts"),
+            ("/live/a/1700000000.ts", "segment", "ts"),
+            ("/live/a/x1.ts", "file", "ts"),
+            ("/live/a/.ts", "", ""),
+            ("/a.flv", "file", "flv"),
+            ("/live/b/a.flv", "file", "flv"),
+            ("/live/a.ts.flv", "file", "flv"),
+            ("/index.html", "file", "html"),
+            ("/players/js/x-1_2.min.js", "file", "js"),
+            ("/LICENSE", "file", ""),
+            ("/live/a.FLV", "file", "FLV"),
+        ];
+        for &(text, kind, suffix) in CASES {
+            let path = HttpPath::parse(text);
+            let found = path
+                .as_ref()
+                .map_or(String::new(), |path| match &path.kind {
+                    Kind::Index => "index".to_owned(),
+                    Kind::Flv(stream) => format!("flv {stream}"),
+                    Kind::Playlist => "playlist".to_owned(),
+                    Kind::Segment => "segment".to_owned(),
+                    Kind::File => "file".to_owned(),
+                });
+            assert_eq!(found, kind, "{text}");
+            assert_eq!(path.map_or("", |path| path.suffix()), suffix, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_that_do_not_exist() {
+        const CASES: &[&str] = &[
+            "",
+            "*",
+            "a",
+            "//",
+            "/a/",
+            "//a",
+            "/a//b",
+            "/.",
+            "/..",
+            "/../a",
+            "/a/../b",
+            "/a/..",
+            "/a/./b",
+            "/a..b",
+            "/.a",
+            "/a/.b/c",
+            "/%2e%2e/a",
+            "/a%2f..%2fb",
+            "/a\\..\\b",
+            "/a b",
+            "/a\0",
+            "/a\n",
+            "/é",
+            "/a;b",
+            "/a#b",
+            "/a~",
+            "/live/a.m3u8.tmp",
+            "/live/a/1.ts.tmp",
+            "/live/a.lock",
+            "/a.tmp/b",
+        ];
+        for text in CASES {
+            assert_eq!(HttpPath::parse(text), None, "{text:?}");
+        }
+    }
+}
