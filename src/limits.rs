@@ -260,6 +260,10 @@ pub const MAX_SEGMENT_BYTES: usize = 128 * 1024 * 1024;
 /// Milliseconds of the first segment, if no keyframe ends it; those after it obey the target.
 pub const MAX_FIRST_SEGMENT: u64 = 30_000;
 
+/// Milliseconds of a segment; a shorter one is left out, or leaping timestamps would make a file of
+/// each frame. A stream's last segment may be as short as it is.
+pub const MIN_SEGMENT: u64 = 100;
+
 /// Milliseconds by which timestamps may leap ahead before that is another time line.
 pub const MAX_HLS_GAP: i64 = 10_000;
 
