@@ -28,6 +28,8 @@ pub struct Segmenter {
     video: Video,
     audio: Audio,
     open: Option<Open>,
+    /// When the last group of pictures began.
+    group: Option<u64>,
     /// The next segment does not continue this one.
     discontinuity: bool,
     /// Bytes of the open segment that nobody has taken yet.
@@ -44,8 +46,6 @@ struct Open {
     begin: u64,
     /// The latest time in it.
     end: u64,
-    /// When the last group of pictures began.
-    group: u64,
     /// The last frame of the track that is cut by, and how long the one before it lasted.
     last: u64,
     interval: u64,
@@ -64,6 +64,7 @@ impl Segmenter {
             video: Video::None,
             audio: Audio::None,
             open: None,
+            group: None,
             discontinuity: false,
             out: Vec::new(),
             batch: None,
@@ -212,8 +213,9 @@ impl Segmenter {
             .map_err(|_| Unfit::Frame)?;
         let place = self.timeline.place(Track::Video, timestamp);
         let time = place.time;
+        let group = self.group.filter(|_| !place.jumped);
+        let group = group.map_or(0, |begun| time.saturating_sub(begun));
         let step = self.before(place, |open, fragment| {
-            let group = time.saturating_sub(open.group);
             let length = time.saturating_sub(open.begin);
             let most = fragment.saturating_add(limits::HLS_SLACK);
             key && length.saturating_add(group) > most
@@ -222,10 +224,10 @@ impl Segmenter {
         if self.open.is_none() && !key && !forced {
             return Ok(step);
         }
-        self.extend(time, true);
-        if let (true, Some(open)) = (key, &mut self.open) {
-            open.group = time;
+        if key {
+            self.group = Some(time);
         }
+        self.extend(time, true);
         let dts = time.wrapping_mul(90);
         let pts = time.wrapping_add_signed(offset).wrapping_mul(90);
         let before = self.out.len();
@@ -277,14 +279,15 @@ impl Segmenter {
         let most = most.saturating_add(limits::HLS_SLACK);
         let step = self.open.map_or(Step::Nothing, |open| {
             let length = place.time.saturating_sub(open.begin);
-            if place.jumped || length > most {
-                // A hole, or another time line: the segment ends where its last frame does.
+            let gap = place.time.saturating_sub(open.end);
+            if place.jumped || length > most && gap > limits::MAX_HLS_INTERVAL {
+                // Another time line, or a hole: the segment ends where its last frame does.
                 let step = self.end(limits::MIN_SEGMENT);
                 self.discontinuity = true;
                 step
             } else if length.saturating_add(open.interval) > most
                 || open.bytes > limits::MAX_SEGMENT_BYTES
-                || wanted(&open, fragment)
+                || length >= limits::MIN_SEGMENT && wanted(&open, fragment)
             {
                 self.cut(place.time, limits::MIN_SEGMENT)
             } else {
@@ -317,7 +320,6 @@ impl Segmenter {
             self.open.insert(Open {
                 begin: time,
                 end: time,
-                group: time,
                 last: time,
                 interval: 0,
                 bytes: self.out.len(),
@@ -333,7 +335,8 @@ impl Segmenter {
 
     /// Ends the open segment where its last frame does.
     fn end(&mut self, least: u64) -> Step {
-        let end = self.open.map(|open| open.end.saturating_add(open.interval));
+        let last = |open: Open| open.last.saturating_add(open.interval);
+        let end = self.open.map(|open| last(open).max(open.end));
         end.map_or(Step::Nothing, |end| self.cut(end, least))
     }
 

@@ -25,6 +25,7 @@ pub(crate) mod origin;
 pub(crate) mod packets;
 pub(crate) mod peer;
 pub(crate) mod port;
+pub(crate) mod segments;
 pub(crate) mod server;
 pub(crate) mod temp;
 pub(crate) mod ts;
