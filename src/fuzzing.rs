@@ -19,8 +19,10 @@ use crate::wire::reader::Reader;
 use crate::wire::{aggregate, amf0, flv};
 
 mod mpegts;
+mod segmenter;
 
 pub use mpegts::mpegts;
+pub use segmenter::{playlist, segmenter};
 
 /// However the bytes are cut into reads, the messages and the error are the same; no byte is
 /// handed out twice; memory follows the bytes that came, whatever they announce; and what we make
