@@ -234,9 +234,11 @@ pub const HTTP_RESPONSE_DEADLINE: Duration = Duration::from_secs(10);
 /// 256 kbit/s: who takes less cannot play what is here.
 pub const HTTP_LEAST_RATE: u64 = 10 * 32 * 1024;
 
-/// Bytes of one `sendfile`, between two looks at the deadline. The kernel waits for the peer in
-/// each 64 KiB of it, so a peer that takes almost nothing can pass the deadline four times over.
+/// Bytes of one `sendfile`, between two looks at the deadline.
 pub const SENDFILE_BYTES: usize = 256 * 1024;
+
+/// For the peer to take some of them. The kernel waits so long several times in one `sendfile`.
+pub const SENDFILE_WAIT: Duration = Duration::from_millis(500);
 
 /// Files up to this length (a playlist) are read, and sent with the head in one piece.
 pub const SMALL_FILE_BYTES: u64 = 16 * 1024;

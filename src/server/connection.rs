@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::MsgFlags;
 use socket2::{SockRef, TcpKeepalive};
@@ -175,13 +176,16 @@ impl Connection {
         let mut left = range.end.saturating_sub(range.start);
         let mut offset = i64::try_from(range.start).map_err(io::Error::other)?;
         while left > 0 {
-            self.socket.set_write_timeout(Some(remaining(deadline)?))?;
+            let wait = remaining(deadline)?.min(limits::SENDFILE_WAIT);
+            self.socket.set_write_timeout(Some(wait))?;
             let count = usize::try_from(left).unwrap_or(usize::MAX);
             let count = count.min(limits::SENDFILE_BYTES);
-            let length = retry(|| Ok(sendfile64(&self.socket, file, Some(&mut offset), count)?))?;
-            if length == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
+            let length = match sendfile64(&self.socket, file, Some(&mut offset), count) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => length,
+                Err(Errno::EINTR | Errno::EAGAIN) => 0,
+                Err(error) => return Err(error.into()),
+            };
             left = left.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
         }
         Ok(())
