@@ -219,9 +219,9 @@ pub const HTTP_READ_BYTES: usize = 2048;
 /// publishers and RTMP players.
 pub const HTTP_QUARTERS: usize = 3;
 
-/// Connections that were told 503 and are not closed yet: closing at once would make the kernel
+/// Connections of one listener that were told 503 and are not closed yet: closing at once would make the kernel
 /// reset them, and the peer lose the answer.
-pub const MAX_TURNED_AWAY: usize = 64;
+pub const MAX_TURNED_AWAY: usize = 32;
 
 /// From the first byte of a request (of the first request: from accept) to the end of its head.
 pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(10);

@@ -162,6 +162,25 @@ fn an_unknown_key_is_compared_with_the_known_ones() {
              in the foreground, for a service manager; remove it",
         ),
         (
+            "http_server.enabled = true\nhttp_server.listen = 1935",
+            "2: key `http_server.listen`: RTMP listens there; choose another port",
+        ),
+        (
+            "[http_remux]\nenabled = true",
+            "2: key `http_remux.enabled`: needs the HTTP server; add `enabled = true` to \
+             [http_server]",
+        ),
+        (
+            "[http_remux]\nmount = '/a.flv'",
+            "2: key `http_remux.mount`: expected \"[vhost]/[app]/[stream].flv\", the only one \
+             there is, found \"/a.flv\"",
+        ),
+        (
+            "[http_server]\ncrossdomain = true",
+            "2: key `http_server.crossdomain`: a directive of SRS that this version does not \
+             have: pages of other sites may always play what is here; remove it",
+        ),
+        (
             "\n[http_api]\nenabled = true",
             "2: key `http_api`: a directive of SRS that this version does not have: \
              remove it, and its block",
