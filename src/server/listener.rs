@@ -44,7 +44,8 @@ pub fn accept(server: &Arc<Server>, listener: &TcpListener, closing: &AtomicBool
 /// Starts a thread for the connection, or closes it.
 fn admit(server: &Arc<Server>, socket: std::net::TcpStream) {
     if server.is_full() {
-        server.shed();
+        let most = server.config.max_connections;
+        server.shed(format_args!("max_connections is {most}"));
         return;
     }
     // An accepted socket inherits the listener's mode.
@@ -55,14 +56,13 @@ fn admit(server: &Arc<Server>, socket: std::net::TcpStream) {
         return;
     };
     let connection = Arc::new(connection);
-    let guard = server.register(&connection);
+    server.register(&connection);
     let server_ = Arc::clone(server);
     let spawned = server.threads.spawn(Role::Rtmp, id, move || {
         rtmp::serve(&server_, &connection);
-        drop(guard);
     });
-    if spawned.is_err() {
-        server.shed();
+    if let Err(error) = spawned {
+        server.shed(error);
     }
 }
 
