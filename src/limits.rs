@@ -107,6 +107,9 @@ pub const OPENING_DEADLINE: Duration = Duration::from_secs(10);
 /// For a peer to take one batch of replies.
 pub const REPLY_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How often a player that waits for its stream is looked after: it may have left.
+pub const PLAYER_LOOK: Duration = Duration::from_secs(1);
+
 /// A player that takes not one byte for so long is reset.
 pub const PLAYER_STALL_DEADLINE: Duration = Duration::from_secs(10);
 

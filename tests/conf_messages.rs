@@ -162,6 +162,26 @@ fn an_unknown_key_is_compared_with_the_known_ones() {
              in the foreground, for a service manager; remove it",
         ),
         (
+            "\n[http_api]\nenabled = true",
+            "2: key `http_api`: a directive of SRS that this version does not have: \
+             remove it, and its block",
+        ),
+        (
+            "[vhost.\"a.b\".play]",
+            "1: key `vhost`: a directive of SRS that this version does not have: the default \
+             vhost's blocks stand at the top level ([cluster], [play], …); other vhosts are \
+             not served",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(message(text), format!("a.conf:{expected}"), "{text}");
+    }
+}
+
+#[test]
+fn http_keys_must_fit_together() {
+    let cases = [
+        (
             "http_server.enabled = true\nhttp_server.listen = 1935",
             "2: key `http_server.listen`: RTMP listens there; choose another port",
         ),
@@ -179,17 +199,6 @@ fn an_unknown_key_is_compared_with_the_known_ones() {
             "[http_server]\ncrossdomain = true",
             "2: key `http_server.crossdomain`: a directive of SRS that this version does not \
              have: pages of other sites may always play what is here; remove it",
-        ),
-        (
-            "\n[http_api]\nenabled = true",
-            "2: key `http_api`: a directive of SRS that this version does not have: \
-             remove it, and its block",
-        ),
-        (
-            "[vhost.\"a.b\".play]",
-            "1: key `vhost`: a directive of SRS that this version does not have: the default \
-             vhost's blocks stand at the top level ([cluster], [play], …); other vhosts are \
-             not served",
         ),
     ];
     for (text, expected) in cases {

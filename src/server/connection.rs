@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use nix::sys::socket::MsgFlags;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::limits;
+use crate::server::Registered;
 use crate::server::port::Protocol;
 
 /// A connection, shared by the thread that reads it and the one that writes it. The descriptor
@@ -33,6 +35,10 @@ pub struct Connection {
     playing: AtomicBool,
     /// The reader has seen the end.
     left: AtomicBool,
+    /// Why we have reset it.
+    reset: OnceLock<&'static str>,
+    /// Takes it off the list of connections when the last holder lets go.
+    registered: OnceLock<Registered>,
 }
 
 impl fmt::Display for Connection {
@@ -68,6 +74,8 @@ impl Connection {
             socket,
             playing: AtomicBool::new(false),
             left: AtomicBool::new(false),
+            reset: OnceLock::new(),
+            registered: OnceLock::new(),
         })
     }
 
@@ -246,8 +254,30 @@ impl Connection {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
+    /// Keeps its place in the list of connections as long as it lives.
+    pub fn keep(&self, registered: Registered) {
+        // A second place would be given back at once.
+        let _ = self.registered.set(registered);
+    }
+
+    /// Why we have reset it, if we have.
+    pub fn reset_reason(&self) -> Option<&'static str> {
+        self.reset.get().copied()
+    }
+
+    /// Whether the peer has closed, although nobody reads at the moment.
+    pub fn is_closed_by_peer(&self) -> bool {
+        let peek = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+        matches!(
+            nix::sys::socket::recv(self.socket.as_raw_fd(), &mut [0], peek),
+            Ok(0)
+        )
+    }
+
     /// Throws away what the kernel holds for the peer, and ends both directions.
-    pub fn reset(&self) {
+    pub fn reset(&self, why: &'static str) {
+        // The first reason is the one that counts.
+        let _ = self.reset.set(why);
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         self.shut();
     }

@@ -45,7 +45,7 @@ pub(super) fn serve(
     connection.set_read_timeout(None)?;
     // It has nothing more to say: only its end counts, whether a close or a reset.
     while matches!(connection.read_again(&mut sink), Ok(1..)) {}
-    let why = seat.end();
+    let why = seat.why(connection);
     info!("{connection}: player of {} ended: {why}", stream.path);
     Ok(why)
 }
