@@ -212,7 +212,7 @@ pub(crate) fn await_playlist(
 pub(crate) fn send(publisher: &mut Publisher, times: core::ops::Range<u32>) {
     for time in times.step_by(40) {
         let key = time.is_multiple_of(1000);
-        publisher.send(9, time, &picture(key, 0, &[time as u8 | 1; 100]));
+        publisher.send(9, time, &picture(key, 0, &[time as u8 | 1; 4000]));
         publisher.send(8, time, b"\xaf\x01sound");
         publisher.send(8, time + 20, b"\xaf\x01sound");
         thread::sleep(Duration::from_millis(4));
