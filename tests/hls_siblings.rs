@@ -9,11 +9,15 @@
 mod support;
 
 use std::fs;
+use std::net::SocketAddr;
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::amf::Value;
+use support::connection::Connection;
 use support::hls::{Playlist, Watch, await_playlist, config, send};
-use support::peer::{publish, publishing};
+use support::peer::{Publisher, publish, publishing};
 use support::server::Server;
 use support::temp::TempDir;
 
@@ -129,6 +133,19 @@ fn who_loses_the_directory_to_a_sibling_goes_on_after_it() {
     assert_eq!(last.discontinuities(), 1, "{last:?}");
 }
 
+/// Publishes `live/name` at the same moment as everybody at the `barrier`.
+fn race(address: SocketAddr, name: &str, barrier: &Barrier) -> Option<Publisher> {
+    let mut connection = Connection::open(address).unwrap();
+    connection.connect("live").unwrap();
+    let create = connection.call(0, "createStream", &[Value::Null]);
+    let stream = connection.answer(create).unwrap()[1].number() as u32;
+    let arguments = [Value::Null, name.into(), "live".into()];
+    barrier.wait();
+    connection.call(stream, "publish", &arguments);
+    let status = connection.status().ok()?;
+    (status.code == "NetStream.Publish.Start").then(|| Publisher::new(connection, stream, name))
+}
+
 #[test]
 fn many_encoders_of_one_name_leave_one_that_is_recorded() {
     let directory = TempDir::new();
@@ -136,15 +153,12 @@ fn many_encoders_of_one_name_leave_one_that_is_recorded() {
     let address = server.address();
     for round in 0..5 {
         let name = format!("a{round}");
-        let attempts: Vec<_> = (0..4)
-            .map(|_| {
-                let name = name.clone();
-                let attempt = move || publish(address, "live", &name).ok();
-                thread::Builder::new().spawn(attempt).unwrap()
-            })
-            .collect();
-        let publishers = attempts.into_iter().filter_map(|one| one.join().unwrap());
-        let mut publishers: Vec<_> = publishers.collect();
+        let barrier = Barrier::new(8);
+        let mut publishers: Vec<Publisher> = thread::scope(|scope| {
+            let racers = [(); 8].map(|()| scope.spawn(|| race(address, &name, &barrier)));
+            let told = racers.into_iter().map(|racer| racer.join().unwrap());
+            told.flatten().collect()
+        });
         assert_eq!(publishers.len(), 1, "of {name}");
         publishers[0].send_headers(0);
         send(&mut publishers[0], 0..2100);
