@@ -220,15 +220,6 @@ impl Connection {
         self.reset.get().copied()
     }
 
-    /// Whether the peer has closed, although nobody reads at the moment.
-    pub fn is_closed_by_peer(&self) -> bool {
-        let peek = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
-        matches!(
-            nix::sys::socket::recv(self.socket.as_raw_fd(), &mut [0], peek),
-            Ok(0)
-        )
-    }
-
     /// Throws away what the kernel holds for the peer, and ends both directions.
     pub fn reset(&self, why: &'static str) {
         // The first reason is the one that counts.

@@ -78,8 +78,8 @@ pub fn serve(
 }
 
 /// The stream, live; or why there is none.
-fn find(peer: &Peer, request: &StreamRequest) -> Result<Attached<Writer>, String> {
-    let server = &peer.server;
+fn find(peer: &mut Peer, request: &StreamRequest) -> Result<Attached<Writer>, String> {
+    let server = &Arc::clone(&peer.server);
     let security = &server.config.security;
     let allowed = security.check(Access::Play, peer.connection.peer.ip());
     allowed.map_err(|refusal| refusal.to_string())?;
@@ -90,7 +90,9 @@ fn find(peer: &Peer, request: &StreamRequest) -> Result<Attached<Writer>, String
     let deadline = deadline(wait);
     if let Some(edge) = &server.edge {
         let request = (request, peer.session.hops());
-        edge.want(server, &attached, request, deadline)?;
+        edge.want(server, &attached, request, || {
+            peer.has_left() || Instant::now() >= deadline
+        })?;
     }
     while Instant::now() < deadline && !server.is_stopping() {
         let look = Instant::now()
@@ -99,7 +101,7 @@ fn find(peer: &Peer, request: &StreamRequest) -> Result<Attached<Writer>, String
         if attached.stream.wait_live(look.min(deadline)) {
             return Ok(attached);
         }
-        if peer.connection.is_closed_by_peer() {
+        if peer.has_left() {
             return Err("it left".to_owned());
         }
     }
@@ -140,11 +142,7 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<Cow<'static, str>, ConnectionE
     let mut buffer = [0; limits::PLAYER_READ_BYTES];
     peer.connection.set_read_timeout(None)?;
     loop {
-        let length = peer.connection.read_again(&mut buffer)?;
-        if length == 0 {
-            return Ok(seat.why(&peer.connection).into());
-        }
-        peer.received(buffer.get(..length).unwrap_or_default());
+        // First what it said while it waited.
         while let Some(actions) = peer.actions()? {
             for action in actions {
                 match action {
@@ -162,6 +160,11 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<Cow<'static, str>, ConnectionE
         if !replies.is_empty() && !seat.reply(replies) {
             return Ok("takes no replies".into());
         }
+        let length = peer.connection.read_again(&mut buffer)?;
+        if length == 0 {
+            return Ok(seat.why(&peer.connection).into());
+        }
+        peer.received(buffer.get(..length).unwrap_or_default());
     }
 }
 

@@ -1,7 +1,7 @@
 //! One RTMP connection: read → assemble → handle → act.
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -166,6 +166,19 @@ impl Peer {
         let mut actions = Vec::new();
         let result = self.session.handle(message, &mut actions);
         result.map(|()| Some(actions))
+    }
+
+    /// Takes in what a player says while it waits for its stream; whether it has left.
+    pub fn has_left(&mut self) -> bool {
+        let mut buffer = [0; limits::PLAYER_READ_BYTES];
+        while self.input.len() < limits::MAX_MESSAGE_LENGTH_EARLY {
+            match self.connection.read_waiting(&mut buffer) {
+                Ok(0) => return true,
+                Ok(length) => self.received(buffer.get(..length).unwrap_or_default()),
+                Err(error) => return error.kind() != ErrorKind::WouldBlock,
+            }
+        }
+        false
     }
 
     /// The replies that wait to be written.

@@ -89,7 +89,8 @@ impl Edge {
         }
     }
 
-    /// Sees to it that somebody fetches the stream; waits for its turn until `deadline`.
+    /// Sees to it that somebody fetches the stream; waits for its turn unless
+    /// `left` says that the player does not.
     ///
     /// # Errors
     ///
@@ -100,7 +101,7 @@ impl Edge {
         server: &Arc<Server>,
         attached: &Attached<Writer>,
         (request, hops): (&StreamRequest, u32),
-        deadline: Instant,
+        mut left: impl FnMut() -> bool,
     ) -> Result<(), String> {
         if hops >= limits::MAX_EDGE_HOPS {
             return Err("the edges form a loop: an edge's origin must not lead back to it".into());
@@ -124,7 +125,7 @@ impl Edge {
             let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS);
             match (counted, unproven) {
                 (Some(counted), Some(unproven)) => break (counted, unproven),
-                _ if Instant::now() >= deadline || server.is_stopping() => {
+                _ if left() || server.is_stopping() => {
                     return Err("too many streams are being looked for; try again".to_owned());
                 }
                 _ => thread::sleep(limits::POLL),
