@@ -240,8 +240,10 @@ impl Peer {
             Err(refusal) => {
                 let why = &refusal.why;
                 info!(
-                    "{}: may not publish {}: {why}",
-                    self.connection, request.path
+                    "{}: may not publish {}: {}",
+                    self.connection,
+                    request.path,
+                    escape(why)
                 );
                 self.refuse(refusal.code, why)?;
                 Ok(Next::End("refused".into()))
