@@ -124,6 +124,10 @@ fn hand_over(
         let registry = Arc::clone(&server.registry);
         let sender = Sender::new(registry, Arc::clone(stream), server.rhythm.clone(), joins);
         let rung = sender.rung();
+        #[cfg(test)]
+        if crate::server::fault::fires(crate::server::fault::Place::Start, &stream.path) {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
         let thread = server
             .threads
             .spawn(Role::Send, server.next_id(), move || sender.run())?;

@@ -118,7 +118,8 @@ impl Edge {
         let wanted = Wanted {
             server: Arc::clone(server),
             path,
-            request,
+            proven: request,
+            newest: false,
         };
         let slots = loop {
             let counted = Counted::new(&self.pulls, limits::MAX_PULLS);
@@ -210,16 +211,27 @@ impl Edge {
 pub struct Wanted {
     server: Arc<Server>,
     path: String,
-    /// What the player asked for that was first.
-    request: ClientRequest,
+    /// What brought media last; before that, what the first player asked for.
+    proven: ClientRequest,
+    /// Whether it is the turn of what the newest player asked for.
+    newest: bool,
 }
 
 impl Wanted {
-    /// What the newest player asked for: one with a bad token must not speak for all others.
-    fn request(&self) -> ClientRequest {
-        let edge = self.server.edge.as_ref();
+    /// In turn what is known to be good and what the newest player asked for: one with a bad token
+    /// must not speak for all others.
+    fn next(&mut self) -> ClientRequest {
+        let turn = self.newest;
+        self.newest = !turn;
+        let edge = self.server.edge.as_ref().filter(|_| turn);
         let newest = edge.and_then(|edge| edge.requests().get(&self.path).cloned());
-        newest.unwrap_or_else(|| self.request.clone())
+        newest.unwrap_or_else(|| self.proven.clone())
+    }
+
+    /// `request` has brought media: it goes first from now on.
+    fn prove(&mut self, request: &ClientRequest) {
+        self.proven.clone_from(request);
+        self.newest = false;
     }
 }
 
