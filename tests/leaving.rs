@@ -1,11 +1,6 @@
 #![cfg(test)]
 //! Players that leave, more or less: nobody holds a thread or a descriptor for long after it.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    reason = "an overflow in a test fails the test"
-)]
-
 mod support;
 
 use std::io::Read;
