@@ -7,6 +7,8 @@ use bytes::{Bytes, BytesMut};
 use crate::limits;
 use crate::session::assembler::Assembler;
 use crate::session::error::ChunkError;
+use crate::wire::aac::AudioSpecificConfig;
+use crate::wire::avc::Configuration;
 use crate::wire::chunk::{ChunkStreamId, cut};
 use crate::wire::flv::{Tag, TagKind};
 use crate::wire::http::{self, HttpError, Part};
@@ -16,6 +18,12 @@ use crate::wire::message::type_id::AGGREGATE;
 use crate::wire::name::{Name, StreamRequest};
 use crate::wire::reader::Reader;
 use crate::wire::{aggregate, amf0, flv};
+
+mod mpegts;
+mod segmenter;
+
+pub use mpegts::mpegts;
+pub use segmenter::{playlist, segmenter};
 
 /// However the bytes are cut into reads, the messages and the error are the same; no byte is
 /// handed out twice; memory follows the bytes that came, whatever they announce; and what we make
@@ -129,6 +137,56 @@ pub fn flv(data: &[u8]) {
 
 const fn is_header(tag: Tag) -> bool {
     matches!(tag.kind, TagKind::AudioHeader | TagKind::VideoHeader)
+}
+
+/// Of a header of ADTS, nothing but the length depends on the frame.
+pub fn aac(data: &[u8]) {
+    let Ok(config) = AudioSpecificConfig::decode(data) else {
+        return;
+    };
+    assert!((7_350..=96_000).contains(&config.sample_rate()));
+    let empty_at = |length: u16| {
+        let [a, b, c, d, e, f, g] = config.adts(length.into()).ok()?;
+        let word = u64::from_be_bytes([0, a, b, c, d, e, f, g]);
+        let said = word >> 13 & 0x1fff;
+        assert_eq!(said.checked_sub(7), Some(length.into()));
+        Some(word ^ said << 13)
+    };
+    let first = empty_at(1);
+    assert!(first.is_some());
+    for length in [2, 1024, 8184] {
+        assert_eq!(empty_at(length), first);
+    }
+    assert_eq!(empty_at(8185), None);
+}
+
+/// A frame grows by start codes and parameter sets only, and it is whole or leaves no trace. The
+/// input is the length of the sequence header, the sequence header, and the frame.
+pub fn avc(data: &[u8]) {
+    const DELIMITER: &[u8] = b"\0\0\0\x01\x09\xf0";
+    let mut reader = Reader::new(data);
+    let length = reader.u8().unwrap_or_default();
+    let header = reader.take(length.into()).map(Configuration::decode);
+    let Some(Ok(configuration)) = header else {
+        return;
+    };
+    let frame = reader.rest();
+    let [mut inter, mut key] = [const { Vec::new() }; 2];
+    let found = configuration.annex_b(frame, false, &mut inter);
+    assert_eq!(configuration.annex_b(frame, true, &mut key), found);
+    if found.is_err() {
+        assert!(inter.is_empty() && key.is_empty());
+        return;
+    }
+    let units = inter.strip_prefix(DELIMITER);
+    assert!(units.is_some_and(|units| key.ends_with(units)));
+    assert!(key.starts_with(DELIMITER));
+    // At worst units of one byte after lengths of one byte: two bytes become five.
+    let most = frame.len().saturating_mul(5).div_ceil(2);
+    let added = DELIMITER
+        .len()
+        .saturating_add(limits::MAX_PARAMETER_SET_BYTES);
+    assert!(key.len() <= most.saturating_add(added), "it grew");
 }
 
 /// However the bytes are cut into reads, the requests and the refusal are the same; a path that

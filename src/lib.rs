@@ -27,6 +27,7 @@
 //! Promised: no panic and no unbounded memory from the network, and no peer can stop another.
 
 pub mod config;
+pub mod hls;
 pub mod hub;
 pub mod limits;
 pub mod server;

@@ -73,6 +73,10 @@ pub const MAX_TRACKS: usize = 16;
 /// `onMetaData`, or a sequence header, that we keep. Encoders send under 1 kB.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 
+/// Parameter sets in an AVC sequence header, which HLS repeats at each keyframe, however short that
+/// is. Encoders send under 100 bytes.
+pub const MAX_PARAMETER_SET_BYTES: usize = 4096;
+
 /// Frames waiting for one player before we drop; about three seconds of audio and video.
 pub const PLAYER_QUEUE_FRAMES: usize = 256;
 
@@ -251,3 +255,49 @@ pub const MAX_LISTED_STREAMS: usize = 1000;
 
 /// Edges a stream may pass on its way from the origin. A loop ends here.
 pub const MAX_EDGE_HOPS: u32 = 8;
+
+/// Segments of a playlist: a day of ten-second ones.
+pub const MAX_PLAYLIST_SEGMENTS: usize = 8640;
+
+/// Bytes of a segment; a longer one is cut wherever it is.
+pub const MAX_SEGMENT_BYTES: usize = 128 * 1024 * 1024;
+
+/// Milliseconds of the first segment, if no keyframe ends it; those after it obey the target.
+pub const MAX_FIRST_SEGMENT: u64 = 30_000;
+
+/// Milliseconds of a segment; a shorter one is left out, or leaping timestamps would make a file of
+/// each frame. A stream's last segment may be as short as it is.
+pub const MIN_SEGMENT: u64 = 100;
+
+/// Milliseconds by which timestamps may leap ahead before that is another time line.
+pub const MAX_HLS_GAP: i64 = 10_000;
+
+/// Milliseconds by which a track may fall back before that is another time line.
+pub const MAX_HLS_BACKWARD: u64 = 1000;
+
+/// Milliseconds after which a track that appears for the first time is not late, but new.
+pub const MAX_HLS_LATE_TRACK: u64 = 2000;
+
+/// Milliseconds between two frames that the last frame of a segment can be thought to last.
+pub const MAX_HLS_INTERVAL: u64 = 1000;
+
+/// Milliseconds that a segment may exceed its target by: timestamps jitter, and players compare
+/// rounded seconds.
+pub const HLS_SLACK: u64 = 250;
+
+/// Milliseconds of audio that share one packet: what its header costs is shared too.
+pub const HLS_AUDIO_BATCH: u64 = 60;
+
+/// Bytes of a playlist that is taken up again: [`MAX_PLAYLIST_SEGMENTS`] lines.
+pub const MAX_PLAYLIST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Bytes of a segment that are written at once.
+pub const HLS_WRITE_BYTES: usize = 64 * 1024;
+
+/// For the process that wrote a stream before to finish its last segment.
+pub const HLS_CLAIM_DEADLINE: Duration = Duration::from_secs(1);
+/// How often its lock is tried.
+pub const HLS_CLAIM_POLL: Duration = Duration::from_millis(20);
+
+/// Between two looks for streams that have been idle for long.
+pub const JANITOR_ROUND: Duration = Duration::from_secs(5);

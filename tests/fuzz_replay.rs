@@ -10,11 +10,16 @@ use srs_lite::fuzzing;
 type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: &[Target] = &[
+    ("aac", fuzzing::aac),
     ("amf0", fuzzing::amf0),
+    ("avc", fuzzing::avc),
     ("chunk", fuzzing::chunk),
     ("flv", fuzzing::flv),
     ("http", fuzzing::http),
+    ("mpegts", fuzzing::mpegts),
     ("names", fuzzing::names),
+    ("playlist", fuzzing::playlist),
+    ("segmenter", fuzzing::segmenter),
 ];
 
 #[test]

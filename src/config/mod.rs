@@ -18,7 +18,7 @@ mod srs;
 mod value;
 
 /// Everything the file says, checked, with defaults filled in.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// RTMP addresses. Never empty.
     pub listen: Vec<ListenAddress>,
@@ -34,6 +34,8 @@ pub struct Config {
     pub play: Play,
     /// What publishers may do, and when they are let go.
     pub publish: Publish,
+    /// HLS, if it is enabled.
+    pub hls: Option<Hls>,
     /// Who may publish and play.
     pub security: Security,
     /// Whether HTTP is served, and how.
@@ -147,6 +149,26 @@ pub struct Publish {
     pub normal_timeout: Duration,
     /// What happens to the second publisher of a live name.
     pub republish: Republish,
+}
+
+/// `[hls]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hls {
+    /// `hls_path`: the directory that siblings share.
+    pub path: PathBuf,
+    /// `hls_fragment`: what a segment should not exceed.
+    pub fragment: Duration,
+    /// `hls_window`: what a playlist lists at least.
+    pub window: Duration,
+    /// `hls_td_ratio`: the target duration is at least this many fragments.
+    pub td_ratio: f64,
+    /// `hls_cleanup`: remove segments that nobody can want any more.
+    pub cleanup: bool,
+    /// `hls_dispose`: after so long without a publisher, a stream's files are removed. `None`:
+    /// never.
+    pub dispose: Option<Duration>,
+    /// `hls_entry_prefix`: begins the URIs in playlists; empty: they are relative.
+    pub entry_prefix: String,
 }
 
 /// `[http_server]`, if it is enabled.

@@ -9,13 +9,14 @@ use toml::de::DeValue;
 use super::document::Document;
 use super::security::Rule;
 use super::{
-    Cluster, Config, HttpServer, ListenAddress, Log, MergeTime, OriginAddress, Play, Publish,
+    Cluster, Config, Hls, HttpServer, ListenAddress, Log, MergeTime, OriginAddress, Play, Publish,
     Republish, Security, value,
 };
 
 /// The configuration of a file; mistakes stay with the document.
 pub(super) fn config(file: &mut Document<'_>) -> Config {
     let listen = listen(file, "listen", 1935);
+    let cluster = cluster(file, &listen);
     Config {
         max_connections: file.read(
             "max_connections",
@@ -28,11 +29,12 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
             Some((!path.is_empty()).then(|| PathBuf::from(path)))
         }),
         log: log(file),
-        cluster: cluster(file, &listen),
         play: play(file),
         publish: publish(file),
         security: security(file),
+        hls: hls(file, &cluster),
         http_server: http_server(file, &listen),
+        cluster,
         listen,
     }
 }
@@ -183,6 +185,63 @@ fn publish(file: &mut Document<'_>) -> Publish {
             },
         ),
     }
+}
+
+fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
+    let switch = |value: &DeValue<'_>| value.as_bool();
+    let enabled = file.read("hls.enabled", false, "true or false", switch);
+    let hls = Hls {
+        path: file.read(
+            "hls.hls_path",
+            PathBuf::from("./html"),
+            "the path of a directory",
+            |value| {
+                let path = value.as_str().filter(|path| !path.is_empty())?;
+                Some(PathBuf::from(path))
+            },
+        ),
+        fragment: file.read(
+            "hls.hls_fragment",
+            Duration::from_secs(10),
+            "seconds from 1 to 60",
+            |value| value::seconds(value, 1..=60),
+        ),
+        window: file.read(
+            "hls.hls_window",
+            Duration::from_secs(60),
+            "seconds from 1 to 86400",
+            |value| value::seconds(value, 1..=86_400),
+        ),
+        td_ratio: file.read(
+            "hls.hls_td_ratio",
+            1.0,
+            "a number from 1.0 to 10.0",
+            |value| value::ratio(value, 1.0..=10.0),
+        ),
+        cleanup: file.read("hls.hls_cleanup", true, "true or false", switch),
+        dispose: file
+            .read(
+                "hls.hls_dispose",
+                Duration::from_secs(120),
+                "seconds from 0 (never) to 31536000",
+                |value| value::seconds(value, 0..=31_536_000),
+            )
+            .into(),
+        entry_prefix: file.read(
+            "hls.hls_entry_prefix",
+            String::new(),
+            "the beginning of a URL (\"https://cdn.example\"), up to 100 characters, or \"\"",
+            |value| value::url_prefix(value).map(str::to_owned),
+        ),
+    };
+    if enabled && *cluster != Cluster::Local {
+        let message = "an edge forwards what is published to it; enable it at the origin";
+        file.refuse("hls.enabled", message);
+    }
+    enabled.then(|| Hls {
+        dispose: hls.dispose.filter(|dispose| !dispose.is_zero()),
+        ..hls
+    })
 }
 
 fn security(file: &mut Document<'_>) -> Security {

@@ -34,6 +34,23 @@ pub(super) fn seconds(value: &DeValue<'_>, range: RangeInclusive<u64>) -> Option
     Some(duration).filter(|duration| range.contains(duration))
 }
 
+/// A number, perhaps with a fraction, within `range`.
+pub(super) fn ratio(value: &DeValue<'_>, range: RangeInclusive<f64>) -> Option<f64> {
+    let ratio = match value.as_float() {
+        Some(float) => float.as_str().parse().ok()?,
+        None => f64::from(number(value, 0..=i32::MAX)?),
+    };
+    Some(ratio).filter(|ratio| range.contains(ratio))
+}
+
+/// What a line of a playlist may begin with. With names of full length, the longest playlist still
+/// is within `MAX_PLAYLIST_BYTES`.
+pub(super) fn url_prefix<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
+    let text = value.as_str().filter(|text| text.len() <= 100)?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (plain && !text.starts_with('#')).then_some(text)
+}
+
 /// Milliseconds within `range`.
 pub(super) fn milliseconds(value: &DeValue<'_>, range: RangeInclusive<u64>) -> Option<Duration> {
     number(value, range).map(Duration::from_millis)

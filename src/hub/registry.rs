@@ -86,6 +86,13 @@ impl<W> Registry<W> {
         })
     }
 
+    /// Whether the stream at `path` has a publisher.
+    pub fn is_live(&self, path: &str) -> bool {
+        let streams = self.lock();
+        let stream = streams.by_path.get(path);
+        stream.is_some_and(|stream| stream.lock().live)
+    }
+
     /// Announces a player of the stream at `path`, whether there is such a stream or not.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod fault;
 pub mod format;
+pub mod hls;
 pub mod http;
 pub mod listener;
 pub mod log;
@@ -23,8 +24,10 @@ pub mod thread;
 use core::fmt;
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use ::log::{info, warn};
 use socket2::SockRef;
@@ -34,6 +37,7 @@ use crate::hub::registry::Registry;
 use crate::limits;
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::Edge;
+use crate::server::hls::{Hls, janitor};
 use crate::server::port::Protocol;
 use crate::server::sender::{Rhythm, Writer};
 use crate::server::thread::{Role, Threads};
@@ -51,6 +55,8 @@ pub struct Server {
     pub threads: Threads,
     /// If this is an edge.
     pub edge: Option<Edge>,
+    /// If streams are written to disk.
+    pub hls: Option<Hls>,
     connections: Mutex<HashMap<u64, Weak<Connection>>>,
     /// How many of these speak HTTP.
     http: AtomicUsize,
@@ -108,6 +114,7 @@ pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, St
             publisher_wait: config.publish.publisher_wait,
             players: Arc::new(AtomicUsize::new(0)),
         },
+        hls: config.hls.clone().map(Hls::new),
         config,
         threads: Threads::default(),
         edge,
@@ -139,7 +146,21 @@ pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, St
             thread,
         });
     }
+    if let Some((path, dispose)) = disposal(&server.config) {
+        let server_ = Arc::clone(&server);
+        let body = move || janitor::run(&server_, &path, dispose);
+        server
+            .threads
+            .spawn(Role::Janitor, server.next_id(), body)
+            .map_err(StartError)?;
+    }
     Ok(Running { server, listeners })
+}
+
+/// Where idle streams are removed from the disk, and when; if they are.
+fn disposal(config: &Config) -> Option<(PathBuf, Duration)> {
+    let hls = config.hls.as_ref()?;
+    Some((hls.path.clone(), hls.dispose?))
 }
 
 impl Running {

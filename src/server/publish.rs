@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::config::{Access, Republish};
 use crate::hub::frame::{Frame, Kind};
-use crate::hub::registry::Publisher;
+use crate::hub::registry::{Busy, Publisher};
 use crate::hub::stream::Over;
 use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::edge::forward::Forwarder;
+use crate::server::hls::Recording;
 use crate::server::sender::Writer;
 use crate::session::media::{Media, MediaKind};
 use crate::session::server::ServerSession;
 use crate::wire::flv::TagKind;
-use crate::wire::name::StreamRequest;
+use crate::wire::name::{StreamPath, StreamRequest};
 
 /// A granted `publish`. Dropped, it ends: the name is free again.
 #[derive(Debug)]
@@ -31,8 +32,12 @@ pub struct Publication {
 /// Where the messages go.
 #[derive(Debug)]
 enum Sink {
-    /// To our players: we are the origin.
-    Hub(Publisher<Writer>),
+    /// To our players, and to disk: we are the origin.
+    Hub {
+        /// Ends first: it is a player of the stream.
+        _recording: Option<Recording>,
+        publisher: Publisher<Writer>,
+    },
     /// To an origin: players pull from there, also ours.
     Origin(Forwarder),
 }
@@ -54,6 +59,28 @@ impl Refusal {
             why: why.into(),
         }
     }
+}
+
+/// Begins to feed a stream of our own.
+fn hub(server: &Arc<Server>, path: &StreamPath, takeover: bool) -> Result<Sink, Refusal> {
+    let name = path.to_string();
+    let busy = |_| Refusal::bad_name("somebody else publishes this stream");
+    let Some(hls) = &server.hls else {
+        let publisher = server.registry.publish(&name, takeover).map_err(busy)?;
+        return Ok(Sink::Hub {
+            _recording: None,
+            publisher,
+        });
+    };
+    if !takeover && server.registry.is_live(&name) {
+        return Err(busy(Busy));
+    }
+    let disk = hls.claim(path, takeover)?;
+    let publisher = server.registry.publish(&name, takeover).map_err(busy)?;
+    Ok(Sink::Hub {
+        _recording: hls.record(server, path, &publisher.stream, disk),
+        publisher,
+    })
 }
 
 impl From<Over> for Refusal {
@@ -89,10 +116,7 @@ impl Publication {
             Sink::Origin(edge.forward(server, connection, request, session.hops())?)
         } else {
             let takeover = config.republish == Republish::Takeover;
-            let path = request.path.to_string();
-            let publisher = server.registry.publish(&path, takeover);
-            let busy = |_| Refusal::bad_name("somebody else publishes this stream");
-            Sink::Hub(publisher.map_err(busy)?)
+            hub(server, &request.path, takeover)?
         };
         Ok(Self {
             sink,
@@ -143,7 +167,7 @@ impl Publication {
         crate::server::fault::maybe_panic(crate::server::fault::Place::Publisher, self.path());
         let frame = frame(media);
         match &self.sink {
-            Sink::Hub(publisher) => publisher.deliver(frame, now).map_err(Refusal::from),
+            Sink::Hub { publisher, .. } => publisher.deliver(frame, now).map_err(Refusal::from),
             Sink::Origin(forwarder) => forwarder.deliver(frame, now),
         }
     }
@@ -151,7 +175,7 @@ impl Publication {
     /// Why the stream cannot go on although the publisher could, if that is so.
     pub fn lost(&self) -> Option<Refusal> {
         match &self.sink {
-            Sink::Hub(_) => None,
+            Sink::Hub { .. } => None,
             Sink::Origin(forwarder) => forwarder.lost(),
         }
     }
@@ -159,7 +183,7 @@ impl Publication {
     #[cfg(test)]
     fn path(&self) -> &str {
         match &self.sink {
-            Sink::Hub(publisher) => &publisher.stream.path,
+            Sink::Hub { publisher, .. } => &publisher.stream.path,
             Sink::Origin(_) => "",
         }
     }

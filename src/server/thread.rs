@@ -23,6 +23,10 @@ pub enum Role {
     Pull,
     /// Forwards one published stream to an origin.
     Forward,
+    /// Writes one stream to disk.
+    Hls,
+    /// Removes what is idle on disk.
+    Janitor,
     /// Asks the name server about one host.
     Resolve,
 }
@@ -36,6 +40,8 @@ impl fmt::Display for Role {
             Self::Send => "send",
             Self::Pull => "pull",
             Self::Forward => "forward",
+            Self::Hls => "hls",
+            Self::Janitor => "janitor",
             Self::Resolve => "resolve",
         })
     }

@@ -1,7 +1,9 @@
 //! Bytes ↔ values. Stateless, and no I/O.
 
+pub mod aac;
 pub mod aggregate;
 pub mod amf0;
+pub mod avc;
 pub mod chunk;
 pub mod command;
 pub mod control;
@@ -10,6 +12,9 @@ pub mod flv_file;
 pub mod handshake;
 pub mod http;
 pub mod http_path;
+pub mod m3u8;
 pub mod message;
+pub mod mp3;
+pub mod mpegts;
 pub mod name;
 pub mod reader;

@@ -1,7 +1,7 @@
 //! Media that can be checked: numbered frames with known bytes, and a file made by ffmpeg.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::amf::{self, Value};
@@ -132,9 +132,30 @@ fn kept(name: &str, arguments: impl FnOnce(&mut Command)) -> PathBuf {
     path
 }
 
+/// A file that ffmpeg makes with these arguments.
+pub(crate) fn made(name: &str, arguments: &str) -> PathBuf {
+    kept(name, |ffmpeg| {
+        ffmpeg.args(arguments.split_whitespace());
+    })
+}
+
+/// Two seconds of MP3 at this sample rate.
+pub(crate) fn mp3_flv(rate: u32) -> PathBuf {
+    let arguments =
+        format!("-f lavfi -i sine=frequency=440:sample_rate={rate} -t 2 -c:a libmp3lame -b:a 64k");
+    kept(&format!("mp3-{rate}.flv"), |ffmpeg| {
+        ffmpeg.args(arguments.split_whitespace());
+    })
+}
+
 /// The tags of [`flv`], as messages.
 pub(crate) fn flv_tags() -> Vec<Message> {
-    let file = fs::read(flv()).unwrap();
+    tags(&flv())
+}
+
+/// The tags of an FLV file, as messages.
+pub(crate) fn tags(file: &Path) -> Vec<Message> {
+    let file = fs::read(file).unwrap();
     let mut rest = &file[9 + 4..];
     let mut tags = Vec::new();
     while !rest.is_empty() {

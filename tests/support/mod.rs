@@ -18,6 +18,7 @@ pub(crate) mod amf;
 pub(crate) mod chunk;
 pub(crate) mod clients;
 pub(crate) mod connection;
+pub(crate) mod hls;
 pub(crate) mod http;
 pub(crate) mod media;
 pub(crate) mod netns;
@@ -25,8 +26,10 @@ pub(crate) mod origin;
 pub(crate) mod packets;
 pub(crate) mod peer;
 pub(crate) mod port;
+pub(crate) mod segments;
 pub(crate) mod server;
 pub(crate) mod temp;
+pub(crate) mod ts;
 
 /// For anything that must happen, on a machine that is busy with other tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

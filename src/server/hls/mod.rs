@@ -1,0 +1,147 @@
+//! HLS: one more player of each published stream, which writes it to disk.
+
+pub mod disk;
+pub mod janitor;
+pub mod lease;
+pub mod recorder;
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use log::warn;
+
+use crate::config;
+use crate::hub::stream::{Start, Stream};
+use crate::limits;
+use crate::server::Server;
+use crate::server::connection::deadline;
+use crate::server::hls::disk::Disk;
+use crate::server::hls::recorder::Recorder;
+use crate::server::publish::Refusal;
+use crate::server::sender::Writer;
+use crate::server::thread::Role;
+use crate::wire::name::StreamPath;
+
+/// What HLS of a process knows.
+#[derive(Debug)]
+pub struct Hls {
+    /// `[hls]`.
+    pub settings: config::Hls,
+    /// The recordings that run: a takeover ends the one before it.
+    running: Mutex<HashMap<StreamPath, Seat>>,
+}
+
+/// A recording's place in the fan-out.
+#[derive(Clone, Debug)]
+struct Seat {
+    stream: Arc<Stream<Writer>>,
+    player: u64,
+}
+
+/// A stream that is recorded, until this is dropped. Then its last segment is finished.
+#[derive(Debug)]
+pub struct Recording {
+    server: Arc<Server>,
+    path: StreamPath,
+    seat: Seat,
+}
+
+impl Hls {
+    /// Nothing is recorded yet.
+    pub fn new(settings: config::Hls) -> Self {
+        Self {
+            settings,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Claims the files of a stream, before its publisher is told yes. A recording of the same
+    /// stream by this process has ended with its publisher; with `takeover` it ends now.
+    ///
+    /// A disk that fails is no reason to refuse: HLS begins when it can.
+    ///
+    /// # Errors
+    ///
+    /// Another process writes them: somebody publishes the stream there.
+    pub fn claim(&self, path: &StreamPath, takeover: bool) -> Result<Disk, Refusal> {
+        let mut disk = Disk::new(&self.settings, path);
+        let until = deadline(limits::HLS_CLAIM_DEADLINE);
+        loop {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(seat) = running.get(path).filter(|_| takeover) {
+                seat.stream.leave(seat.player);
+            }
+            drop(running);
+            match disk.claim() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                _ => return Ok(disk),
+            }
+            if Instant::now() >= until {
+                let why = "another process on this machine publishes this stream";
+                return Err(Refusal::bad_name(why));
+            }
+            thread::sleep(limits::HLS_CLAIM_POLL);
+        }
+    }
+
+    /// Records `stream` into the files that were claimed for it. `None`: it cannot be recorded.
+    pub fn record(
+        &self,
+        server: &Arc<Server>,
+        path: &StreamPath,
+        stream: &Arc<Stream<Writer>>,
+        disk: Disk,
+    ) -> Option<Recording> {
+        let joined = stream.join(Start::Anything);
+        let seat = Seat {
+            stream: Arc::clone(stream),
+            player: joined.player,
+        };
+        let recorder = Recorder::new(&self.settings, path.to_string(), disk);
+        let frames = joined.frames;
+        let body = move || {
+            let mut recorder = recorder;
+            for frame in joined.opening {
+                recorder.frame(&frame);
+            }
+            // Ends when the seat is given up, after what was queued by then.
+            for frame in &frames.frames {
+                frames.gauge.sent(frame.length());
+                recorder.frame(&frame);
+            }
+            recorder.finish();
+        };
+        if let Err(error) = server.threads.spawn(Role::Hls, server.next_id(), body) {
+            warn!("{path}: no thread for HLS, live play goes on: {error}");
+            stream.leave(seat.player);
+            return None;
+        }
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(path.clone(), seat.clone());
+        drop(running);
+        Some(Recording {
+            server: Arc::clone(server),
+            path: path.clone(),
+            seat,
+        })
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.seat.stream.leave(self.seat.player);
+        let Some(hls) = &self.server.hls else {
+            return;
+        };
+        let mut running = hls.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours = |seat: &Seat| {
+            Arc::ptr_eq(&seat.stream, &self.seat.stream) && seat.player == self.seat.player
+        };
+        if running.get(&self.path).is_some_and(ours) {
+            running.remove(&self.path);
+        }
+    }
+}
