@@ -4,6 +4,11 @@
 //!
 //! `SRS_LITE_PLAY_SECONDS` is how long they play at a time; 30 if it is not set.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "an overflow in a test fails the test"
+)]
+
 mod support;
 
 use std::io::{BufRead, BufReader, Lines};
@@ -21,18 +26,17 @@ use support::temp::TempDir;
 
 const PACKAGES: &str = "chromium nodejs npm";
 
-/// Two processes that share port 8080 and a directory; and the page, in it.
+/// It plays a stream from another origin than its own, as far as a browser can tell: CORS counts.
+const PAGE: &str = "http://127.0.0.1:8080/player.html?url=http://localhost:8080/live/name";
+
+/// Processes that share port 8080 and a directory; and the page, in it.
 struct Site {
-    directory: TempDir,
     servers: Vec<Server>,
+    _directory: TempDir,
 }
 
 impl Site {
-    /// The page asks for the stream under another name of this machine than its own, so that the
-    /// browser asks for what CORS says.
-    const PAGE: &str = "http://127.0.0.1:8080/player.html?url=http://localhost:8080/live/name";
-
-    fn start() -> Self {
+    fn start(processes: usize) -> Self {
         let directory = TempDir::new();
         let browser = browser();
         for file in [
@@ -45,33 +49,38 @@ impl Site {
             let to = directory.path().join(from.file_name().unwrap());
             fs::copy(&from, to).expect("needs: npm ci --prefix tests/browser");
         }
-        let servers = vec![Self::server(&directory), Self::server(&directory)];
-        Self { directory, servers }
-    }
-
-    fn server(directory: &TempDir) -> Server {
         let html = directory.path().display();
-        Server::origin(&format!(
+        let config = format!(
             "[http_server]\nenabled = true\nlisten = 8080\ndir = \"{html}\"\n\
              [http_remux]\nenabled = true\n\
              [hls]\nenabled = true\nhls_path = \"{html}\"\nhls_fragment = 2\nhls_window = 20\n"
-        ))
+        );
+        let servers = (0..processes).map(|_| Server::origin(&config)).collect();
+        Self {
+            servers,
+            _directory: directory,
+        }
     }
 
-    /// Publishes to one of the two, for as long as the publisher is kept.
-    fn publish(&self, server: usize) -> Client {
+    /// Publishes for as long as the publisher is kept.
+    fn publish(server: &Server) -> Client {
         let publish = "ffmpeg -v error -re -stream_loop -1 -i SAMPLE -c copy -f flv URL";
-        let url = format!("rtmp://{}/live/name", self.servers[server].address());
-        Client::run(publish, &url)
+        let publisher = Client::run(publish, &format!("rtmp://{}/live/name", server.address()));
+        server.wait_log("publishes live/name");
+        publisher
     }
 
     /// Waits for enough segments that a player can keep its distance to the live edge.
     fn wait_segments(&self) {
-        let address = self.servers[1].http_address();
+        let address = self.servers[0].http_address();
         eventually("four segments", || {
             let playlist = http::get(address, "/live/name.m3u8").body;
             let playlist = String::from_utf8_lossy(&playlist).into_owned();
-            playlist.lines().filter(|line| line.ends_with(".ts")).count() >= 4
+            playlist
+                .lines()
+                .filter(|line| line.ends_with(".ts"))
+                .count()
+                >= 4
         });
     }
 }
@@ -130,13 +139,14 @@ impl Report {
 }
 
 impl Player {
-    /// Opens a page.
-    fn open(page: &str) -> Self {
+    /// Opens the page for the stream's URL with this ending.
+    fn open(ending: &str) -> Self {
+        let page = format!("{PAGE}{ending}");
         let profile = TempDir::new();
         let most = (3 * playing_time() + Duration::from_secs(120)).as_secs();
         let mut node = Command::new("node")
             .arg(browser().join("play.js"))
-            .args([page, &most.to_string()])
+            .args([page, most.to_string()])
             .current_dir(profile.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -198,19 +208,20 @@ fn playing_time() -> Duration {
 }
 
 /// Runs `body` in a network without a way out, unless there is no browser.
-fn with_browser(test: &str, body: impl FnOnce(Site)) {
-    let missing = ["chromium", "node"].map(|program| !clients::installed(program, PACKAGES));
-    if !missing.contains(&true) {
-        in_netns(test, || body(Site::start()));
+fn with_browser(test: &str, body: impl FnOnce()) {
+    let found = ["chromium", "node"].map(|program| clients::installed(program, PACKAGES));
+    if found == [true; 2] {
+        in_netns(test, body);
     }
 }
 
 #[test]
 fn hls_js_plays() {
-    with_browser("hls_js_plays", |site| {
-        let _publisher = site.publish(0);
+    with_browser("hls_js_plays", || {
+        let site = Site::start(2);
+        let _publisher = Site::publish(&site.servers[0]);
         site.wait_segments();
-        let mut player = Player::open(&format!("{}.m3u8", Site::PAGE));
+        let mut player = Player::open(".m3u8");
         let end = player.play(playing_time());
         assert_eq!((end.stalls, end.errors.as_str()), (0, ""), "{end:?}");
         assert!(end.pause < 0.5, "{end:?}");
@@ -219,43 +230,42 @@ fn hls_js_plays() {
 
 #[test]
 fn mpegts_js_plays() {
-    with_browser("mpegts_js_plays", |site| {
-        let _publisher = site.publish(0);
-        site.servers[0].wait_log("publishes live/name");
-        // To the process that has the stream: the other does not know it.
-        let address = site.servers[0].address();
-        let _ = address;
-        let mut player = Player::open(&format!("{}.flv", Site::PAGE));
-        player.play(playing_time());
+    with_browser("mpegts_js_plays", || {
+        let site = Site::start(1);
+        let _publisher = Site::publish(&site.servers[0]);
+        Player::open(".flv").play(playing_time());
     });
 }
 
-/// Plays some seconds before and after the stream comes back through the other process.
-fn plays_on(site: &mut Site, leave: impl FnOnce(&mut Site, Client)) {
-    let publisher = site.publish(0);
+/// Plays while the publisher leaves, by `leave`, and comes back through the other process.
+fn plays_on(leave: impl FnOnce(&mut Player, &mut Vec<Server>, Client)) {
+    let mut site = Site::start(2);
+    let publisher = Site::publish(&site.servers[0]);
     site.wait_segments();
-    let mut player = Player::open(&format!("{}.m3u8", Site::PAGE));
+    let mut player = Player::open(".m3u8");
     player.play(Duration::from_secs(5));
-    leave(site, publisher);
-    let _publisher = site.publish(1);
-    player.wait("the new part", |report| report.part == 1);
+    leave(&mut player, &mut site.servers, publisher);
+    let _publisher = Site::publish(site.servers.last().unwrap());
+    player.wait("what was published since", |report| report.part == 1);
     player.play(playing_time() / 2);
 }
 
 #[test]
 fn hls_js_plays_on_through_another_process() {
-    with_browser("hls_js_plays_on_through_another_process", |mut site| {
-        plays_on(&mut site, |_, publisher| drop(publisher));
+    with_browser("hls_js_plays_on_through_another_process", || {
+        plays_on(|player, _, publisher| {
+            drop(publisher);
+            // Until the player has nothing left to show.
+            player.wait("a stall", |report| report.stalls > 0 && report.pause > 1.0);
+        });
     });
 }
 
 #[test]
 fn hls_js_plays_on_after_a_kill() {
-    with_browser("hls_js_plays_on_after_a_kill", |mut site| {
-        plays_on(&mut site, |site, publisher| {
-            site.servers.remove(0).kill();
-            // Takes its place, since a segment that was begun is not whole.
-            site.servers.insert(0, Site::server(&site.directory));
+    with_browser("hls_js_plays_on_after_a_kill", || {
+        plays_on(|_, servers, publisher| {
+            servers.remove(0).kill();
             drop(publisher);
         });
     });
