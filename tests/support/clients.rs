@@ -35,7 +35,7 @@ pub(crate) fn installed(command: &str, packages: &str) -> bool {
     let here = env::split_paths(&path).any(|directory| directory.join(program).is_file());
     if here
         && words
-            .filter(|word| word.starts_with("rtmp"))
+            .filter(|word| word.starts_with("rtmp") || word.starts_with("soup"))
             .all(is_element)
     {
         return true;
