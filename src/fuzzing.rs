@@ -14,13 +14,16 @@ use crate::wire::flv::{Tag, TagKind};
 use crate::wire::http::{self, HttpError, Part};
 use crate::wire::http_path::{HttpPath, Kind};
 use crate::wire::message::RawMessage;
+use crate::wire::message::type_id::AGGREGATE;
 use crate::wire::name::{Name, StreamRequest};
 use crate::wire::reader::Reader;
 use crate::wire::{aggregate, amf0, flv};
 
 mod mpegts;
+mod segmenter;
 
 pub use mpegts::mpegts;
+pub use segmenter::{playlist, segmenter};
 
 /// However the bytes are cut into reads, the messages and the error are the same; no byte is
 /// handed out twice; memory follows the bytes that came, whatever they announce; and what we make
@@ -116,7 +119,7 @@ pub fn flv(data: &[u8]) {
     assert!(messages.first().is_none_or(|first| first.1 == timestamp));
     let mut joined = Vec::new();
     for (type_id, timestamp, payload) in &messages {
-        assert_ne!(*type_id, aggregate::AGGREGATE);
+        assert_ne!(*type_id, AGGREGATE);
         let [high, rest @ ..] = timestamp.to_be_bytes();
         let [_, length @ ..] = u32::try_from(payload.len())
             .unwrap_or(u32::MAX)

@@ -111,6 +111,9 @@ pub const OPENING_DEADLINE: Duration = Duration::from_secs(10);
 /// For a peer to take one batch of replies.
 pub const REPLY_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How often a player that waits for its stream is looked after: it may have left.
+pub const PLAYER_LOOK: Duration = Duration::from_secs(1);
+
 /// A player that takes not one byte for so long is reset.
 pub const PLAYER_STALL_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -223,9 +226,9 @@ pub const HTTP_READ_BYTES: usize = 2048;
 /// publishers and RTMP players.
 pub const HTTP_QUARTERS: usize = 3;
 
-/// Connections that were told 503 and are not closed yet: closing at once would make the kernel
+/// Connections of one listener that were told 503 and are not closed yet: closing at once would make the kernel
 /// reset them, and the peer lose the answer.
-pub const MAX_TURNED_AWAY: usize = 64;
+pub const MAX_TURNED_AWAY: usize = 32;
 
 /// From the first byte of a request (of the first request: from accept) to the end of its head.
 pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -238,9 +241,11 @@ pub const HTTP_RESPONSE_DEADLINE: Duration = Duration::from_secs(10);
 /// 256 kbit/s: who takes less cannot play what is here.
 pub const HTTP_LEAST_RATE: u64 = 10 * 32 * 1024;
 
-/// Bytes of one `sendfile`, between two looks at the deadline. The kernel waits for the peer in
-/// each 64 KiB of it, so a peer that takes almost nothing can pass the deadline four times over.
+/// Bytes of one `sendfile`, between two looks at the deadline.
 pub const SENDFILE_BYTES: usize = 256 * 1024;
+
+/// For the peer to take some of them. The kernel waits so long several times in one `sendfile`.
+pub const SENDFILE_WAIT: Duration = Duration::from_millis(500);
 
 /// Files up to this length (a playlist) are read, and sent with the head in one piece.
 pub const SMALL_FILE_BYTES: u64 = 16 * 1024;
@@ -259,6 +264,10 @@ pub const MAX_SEGMENT_BYTES: usize = 128 * 1024 * 1024;
 
 /// Milliseconds of the first segment, if no keyframe ends it; those after it obey the target.
 pub const MAX_FIRST_SEGMENT: u64 = 30_000;
+
+/// Milliseconds of a segment; a shorter one is left out, or leaping timestamps would make a file of
+/// each frame. A stream's last segment may be as short as it is.
+pub const MIN_SEGMENT: u64 = 100;
 
 /// Milliseconds by which timestamps may leap ahead before that is another time line.
 pub const MAX_HLS_GAP: i64 = 10_000;

@@ -179,6 +179,34 @@ fn an_unknown_key_is_compared_with_the_known_ones() {
 }
 
 #[test]
+fn http_keys_must_fit_together() {
+    let cases = [
+        (
+            "http_server.enabled = true\nhttp_server.listen = 1935",
+            "2: key `http_server.listen`: RTMP listens there; choose another port",
+        ),
+        (
+            "[http_remux]\nenabled = true",
+            "2: key `http_remux.enabled`: needs the HTTP server; add `enabled = true` to \
+             [http_server]",
+        ),
+        (
+            "[http_remux]\nmount = '/a.flv'",
+            "2: key `http_remux.mount`: expected \"[vhost]/[app]/[stream].flv\", the only one \
+             there is, found \"/a.flv\"",
+        ),
+        (
+            "[http_server]\ncrossdomain = true",
+            "2: key `http_server.crossdomain`: a directive of SRS that this version does not \
+             have: pages of other sites may always play what is here; remove it",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(message(text), format!("a.conf:{expected}"), "{text}");
+    }
+}
+
+#[test]
 fn the_first_mistake_is_reported() {
     let text = "listen = 1\n[play]\ngop_cash = true\n[cluster]\nmode = 'x'\n";
     assert!(message(text).starts_with("a.conf:3: key `play.gop_cash`"));

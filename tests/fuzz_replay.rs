@@ -15,9 +15,11 @@ const TARGETS: &[Target] = &[
     ("avc", fuzzing::avc),
     ("chunk", fuzzing::chunk),
     ("flv", fuzzing::flv),
-    ("mpegts", fuzzing::mpegts),
     ("http", fuzzing::http),
+    ("mpegts", fuzzing::mpegts),
     ("names", fuzzing::names),
+    ("playlist", fuzzing::playlist),
+    ("segmenter", fuzzing::segmenter),
 ];
 
 #[test]

@@ -1,6 +1,11 @@
 #![cfg(test)]
 //! How long an HTTP connection may take, how many there may be, and the page at `/`.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "an overflow in a test fails the test"
+)]
+
 mod support;
 
 use std::fs;
@@ -24,7 +29,17 @@ fn takes(seconds: u64, wait: impl FnOnce()) {
     );
 }
 
+/// Side by side, since they wait.
 #[test]
+fn every_wait_has_an_end() {
+    thread::scope(|scope| {
+        scope.spawn(a_slow_head_is_ended);
+        scope.spawn(a_silent_connection_is_ended_without_a_word);
+        scope.spawn(a_connection_may_be_idle_for_a_while);
+        scope.spawn(who_takes_nothing_is_let_go);
+    });
+}
+
 fn a_slow_head_is_ended() {
     let server = Server::origin(http::CONFIG);
     let mut client = Client::open(server.http_address());
@@ -43,14 +58,12 @@ fn a_slow_head_is_ended() {
     assert!(client.is_closed());
 }
 
-#[test]
 fn a_silent_connection_is_ended_without_a_word() {
     let server = Server::origin(http::CONFIG);
     let mut client = Client::open(server.http_address());
     takes(10, || assert!(client.is_closed()));
 }
 
-#[test]
 fn a_connection_may_be_idle_for_a_while() {
     let server = Server::origin(http::CONFIG);
     let mut client = Client::open(server.http_address());
@@ -63,7 +76,6 @@ fn a_connection_may_be_idle_for_a_while() {
     takes(30, || assert!(client.is_closed()));
 }
 
-#[test]
 fn who_takes_nothing_is_let_go() {
     let server = Server::origin(http::CONFIG);
     let address = server.http_address();

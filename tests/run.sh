@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # ffmpeg makes and checks the media of most tests, ip and unshare make networks for single tests,
 # and libFuzzer is C++.
 needed=(ffmpeg iproute2 util-linux g++)
-clients=(rtmpdump mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
+clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad chromium)
 # It may be there from elsewhere, in one package with Node.js.
 command -v npm >/dev/null || clients+=(nodejs npm)

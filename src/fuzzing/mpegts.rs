@@ -65,7 +65,7 @@ fn event(reader: &mut Reader<'_>) -> Option<(u8, u64, u64, Vec<u8>)> {
 }
 
 /// Payloads of the PES packets of video and audio; `None` if something is malformed.
-fn payloads(packets: &[u8]) -> Option<[Vec<u8>; 2]> {
+pub(super) fn payloads(packets: &[u8]) -> Option<[Vec<u8>; 2]> {
     let mut video = Stream::default();
     let mut audio = Stream::default();
     let (packets, rest) = packets.as_chunks::<188>();

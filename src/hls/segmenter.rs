@@ -1,56 +1,16 @@
 //! Where one segment ends and the next begins, and what is in them.
 
-use crate::hls::timeline::{Timeline, Track};
+use core::mem;
+
+use crate::hls::timeline::{Place, Timeline, Track};
+use crate::hls::tracks::{Audio, Video};
+use crate::hls::{Cut, Settings, Step, Unfit};
 use crate::limits;
 use crate::wire::aac::AudioSpecificConfig;
 use crate::wire::avc::Configuration;
-use crate::wire::mp3::{Header, Version};
-use crate::wire::mpegts::{AudioCodec, Muxer, VideoCodec};
+use crate::wire::mp3::Header;
+use crate::wire::mpegts::Muxer;
 use crate::wire::reader::Reader;
-
-/// `hls_fragment` and `hls_td_ratio`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Settings {
-    /// Milliseconds that a segment should not exceed.
-    pub fragment: u64,
-    /// Milliseconds that the target duration is at least: `fragment` × `hls_td_ratio`.
-    pub least_target: u64,
-}
-
-/// What a message brought about. It comes before the message.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Step {
-    /// The segment goes on.
-    Nothing,
-    /// The segment is whole.
-    Cut(Cut),
-    /// What was taken of the segment is void: it began before all tracks were known.
-    Discard,
-}
-
-/// A whole segment.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Cut {
-    /// Milliseconds.
-    pub duration: u32,
-    /// It does not continue the segment before.
-    pub discontinuity: bool,
-    /// Its last bytes: what has not been taken.
-    pub bytes: Vec<u8>,
-}
-
-/// What cannot be put into a segment. The message is left out.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unfit {
-    /// Audio other than AAC and MP3. The segments go without.
-    AudioCodec,
-    /// Video other than H.264. There are no segments.
-    VideoCodec,
-    /// A sequence header that makes no sense. There are no segments until one does.
-    Header,
-    /// A frame that makes no sense, or that came before its sequence header.
-    Frame,
-}
 
 /// Turns the audio and video messages of one stream into MPEG-TS segments.
 ///
@@ -68,6 +28,8 @@ pub struct Segmenter {
     video: Video,
     audio: Audio,
     open: Option<Open>,
+    /// When the last group of pictures began.
+    group: Option<u64>,
     /// The next segment does not continue this one.
     discontinuity: bool,
     /// Bytes of the open segment that nobody has taken yet.
@@ -78,28 +40,12 @@ pub struct Segmenter {
     unit: Vec<u8>,
 }
 
-#[derive(Debug)]
-enum Video {
-    None,
-    Unfit,
-    Avc(Vec<u8>, Configuration),
-}
-
-#[derive(Debug)]
-enum Audio {
-    None,
-    Aac(Vec<u8>, AudioSpecificConfig),
-    Mp3(Version),
-}
-
 /// The segment that grows. Times in milliseconds.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     begin: u64,
     /// The latest time in it.
     end: u64,
-    /// When the last group of pictures began.
-    group: u64,
     /// The last frame of the track that is cut by, and how long the one before it lasted.
     last: u64,
     interval: u64,
@@ -118,6 +64,7 @@ impl Segmenter {
             video: Video::None,
             audio: Audio::None,
             open: None,
+            group: None,
             discontinuity: false,
             out: Vec::new(),
             batch: None,
@@ -130,9 +77,14 @@ impl Segmenter {
         self.target
     }
 
+    /// Goes on with the `target` of another playlist. The open segment may exceed it.
+    pub const fn retarget(&mut self, target: u32) {
+        self.target = Some(target);
+    }
+
     /// Takes what has been written of the open segment.
     pub fn take(&mut self) -> Vec<u8> {
-        core::mem::take(&mut self.out)
+        mem::take(&mut self.out)
     }
 
     /// How much can be taken.
@@ -140,10 +92,9 @@ impl Segmenter {
         self.out.len()
     }
 
-    /// Ends the open segment, if there is one.
-    pub fn finish(&mut self) -> Option<Cut> {
-        let open = self.open?;
-        self.cut(open.end.saturating_add(open.interval))
+    /// Ends the open segment, if there is one, however short it is.
+    pub fn finish(&mut self) -> Step {
+        self.end(1)
     }
 
     /// Takes the body of a video message [FLV E.4.3].
@@ -155,9 +106,7 @@ impl Segmenter {
         let mut reader = Reader::new(payload);
         let first = reader.u8().ok_or(Unfit::Frame)?;
         if first & 0x8f != 7 {
-            self.video = Video::Unfit;
-            self.finish();
-            return Err(Unfit::VideoCodec);
+            return Err(self.no_video(Unfit::VideoCodec));
         }
         let packet_type = reader.u8().ok_or(Unfit::Frame)?;
         let [a, b, c] = reader.array().ok_or(Unfit::Frame)?;
@@ -187,12 +136,7 @@ impl Segmenter {
             },
             2 | 14 => {
                 let header = Header::decode(reader.rest()).ok_or(Unfit::Frame)?;
-                let step = match self.audio {
-                    Audio::Mp3(known) if known == header.version => Step::Nothing,
-                    Audio::None => self.new_track(true),
-                    Audio::Mp3(_) | Audio::Aac(..) => self.new_track(false),
-                };
-                self.audio = Audio::Mp3(header.version);
+                let step = self.new_audio(Audio::Mp3(header));
                 let sounded = self.sound(timestamp, reader.rest())?;
                 Ok(if step == Step::Nothing { sounded } else { step })
             }
@@ -201,50 +145,56 @@ impl Segmenter {
     }
 
     fn video_header(&mut self, body: &[u8]) -> Result<Step, Unfit> {
-        let first = match &self.video {
-            Video::Avc(known, _) if known == body => return Ok(Step::Nothing),
-            Video::None => true,
-            Video::Avc(..) | Video::Unfit => false,
-        };
-        let Ok(configuration) = Configuration::decode(body) else {
-            self.video = Video::Unfit;
-            self.finish();
-            return Err(Unfit::Header);
-        };
-        let step = self.new_track(first);
-        self.video = Video::Avc(body.to_vec(), configuration);
+        let configuration = Configuration::decode(body);
+        let configuration = configuration.map_err(|_| self.no_video(Unfit::VideoHeader))?;
+        let video = Video::Avc(configuration);
+        if self.video == video {
+            return Ok(Step::Nothing);
+        }
+        let step = self.new_track(self.video == Video::None);
+        self.video = video;
         Ok(step)
     }
 
+    /// Gives up the open segment: there is video that it cannot have.
+    fn no_video(&mut self, why: Unfit) -> Unfit {
+        self.video = Video::Unfit;
+        self.discard();
+        why
+    }
+
     fn audio_header(&mut self, body: &[u8]) -> Result<Step, Unfit> {
-        let first = match &self.audio {
-            Audio::Aac(known, _) if known == body => return Ok(Step::Nothing),
-            Audio::None => true,
-            Audio::Aac(..) | Audio::Mp3(_) => false,
-        };
-        let config = AudioSpecificConfig::decode(body).map_err(|_| Unfit::Header)?;
-        let step = self.new_track(first);
-        self.audio = Audio::Aac(body.to_vec(), config);
-        Ok(step)
+        if let Ok(config) = AudioSpecificConfig::decode(body) {
+            return Ok(self.new_audio(Audio::Aac(config)));
+        }
+        // The next segment will not say that there is audio.
+        self.discontinuity |= self.audio != Audio::None;
+        self.audio = Audio::None;
+        Err(Unfit::AudioHeader)
+    }
+
+    fn new_audio(&mut self, audio: Audio) -> Step {
+        if self.audio == audio {
+            return Step::Nothing;
+        }
+        let step = self.new_track(self.audio == Audio::None);
+        self.audio = audio;
+        step
     }
 
     /// The tracks change: what follows is another segment, which does not continue this one. A
     /// track that is there for the `first` time shortly after the beginning was only late: then
     /// the beginning is void.
     fn new_track(&mut self, first: bool) -> Step {
-        let Some(open) = self.open else {
-            return Step::Nothing;
+        let length = self.open.map(|open| open.end.saturating_sub(open.begin));
+        let late = length.is_some_and(|length| length < limits::MAX_HLS_LATE_TRACK);
+        let step = if first && late && self.target.is_none() {
+            self.discard()
+        } else {
+            self.end(limits::MIN_SEGMENT)
         };
-        let short = open.end.saturating_sub(open.begin) < limits::MAX_HLS_LATE_TRACK;
-        if first && short && self.target.is_none() {
-            self.open = None;
-            self.batch = None;
-            self.out.clear();
-            return Step::Discard;
-        }
-        let cut = self.finish();
         self.discontinuity = true;
-        cut.map_or(Step::Nothing, Step::Cut)
+        step
     }
 
     fn picture(
@@ -254,7 +204,7 @@ impl Segmenter {
         key: bool,
         data: &[u8],
     ) -> Result<Step, Unfit> {
-        let Video::Avc(_, configuration) = &self.video else {
+        let Video::Avc(configuration) = &self.video else {
             return Err(Unfit::Frame);
         };
         self.unit.clear();
@@ -263,20 +213,21 @@ impl Segmenter {
             .map_err(|_| Unfit::Frame)?;
         let place = self.timeline.place(Track::Video, timestamp);
         let time = place.time;
-        let step = self.before(time, place.jumped, |open, settings| {
-            let group = time.saturating_sub(open.group);
+        let group = self.group.filter(|_| !place.jumped);
+        let group = group.map_or(0, |begun| time.saturating_sub(begun));
+        let step = self.before(place, |open, fragment| {
             let length = time.saturating_sub(open.begin);
-            let fragment = settings.fragment.saturating_add(limits::HLS_SLACK);
-            key && length.saturating_add(group) > fragment
+            let most = fragment.saturating_add(limits::HLS_SLACK);
+            key && length.saturating_add(group) > most
         });
-        let forced = matches!(step, Step::Cut(_)) && !place.jumped;
+        let forced = step != Step::Nothing && !place.jumped;
         if self.open.is_none() && !key && !forced {
             return Ok(step);
         }
-        self.extend(time, true);
-        if let (true, Some(open)) = (key, &mut self.open) {
-            open.group = time;
+        if key {
+            self.group = Some(time);
         }
+        self.extend(time, true);
         let dts = time.wrapping_mul(90);
         let pts = time.wrapping_add_signed(offset).wrapping_mul(90);
         let before = self.out.len();
@@ -288,7 +239,7 @@ impl Segmenter {
 
     fn sound(&mut self, timestamp: u32, data: &[u8]) -> Result<Step, Unfit> {
         let header = match &self.audio {
-            Audio::Aac(_, config) => Some(config.adts(data.len()).map_err(|_| Unfit::Frame)?),
+            Audio::Aac(config) => Some(config.adts(data.len()).map_err(|_| Unfit::Frame)?),
             Audio::Mp3(_) => None,
             Audio::None => return Err(Unfit::Frame),
         };
@@ -301,11 +252,11 @@ impl Segmenter {
         }
         let place = self.timeline.place(Track::Audio, timestamp);
         let time = place.time;
-        let step = self.before(time, place.jumped, |open, settings| {
+        let step = self.before(place, |open, fragment| {
             let length = time.saturating_sub(open.begin);
-            alone && length.saturating_add(open.interval) > settings.fragment
+            alone && length.saturating_add(open.interval) > fragment
         });
-        let forced = matches!(step, Step::Cut(_)) && !place.jumped;
+        let forced = step != Step::Nothing && !place.jumped;
         if self.open.is_none() && !alone && !forced {
             return Ok(step);
         }
@@ -320,38 +271,42 @@ impl Segmenter {
         Ok(step)
     }
 
-    /// Cuts before a message at `time` if the time line breaks there, if the segment would be
-    /// longer than it may be, or if `wanted`.
-    fn before(
-        &mut self,
-        time: u64,
-        jumped: bool,
-        wanted: impl FnOnce(&Open, &Settings) -> bool,
-    ) -> Step {
-        let Some(open) = self.open else {
-            self.discontinuity |= jumped;
-            return Step::Nothing;
-        };
-        let longest = match self.target {
+    /// Cuts before a message at `place` if the time line breaks there, if the segment would be
+    /// longer than it may be, or if `wanted`, which is told the fragment.
+    fn before(&mut self, place: Place, wanted: impl FnOnce(&Open, u64) -> bool) -> Step {
+        let most = self.longest();
+        let fragment = self.settings.fragment.min(most);
+        let most = most.saturating_add(limits::HLS_SLACK);
+        let step = self.open.map_or(Step::Nothing, |open| {
+            let length = place.time.saturating_sub(open.begin);
+            let gap = place.time.saturating_sub(open.end);
+            if place.jumped || length > most && gap > limits::MAX_HLS_INTERVAL {
+                // Another time line, or a hole: the segment ends where its last frame does.
+                let step = self.end(limits::MIN_SEGMENT);
+                self.discontinuity = true;
+                step
+            } else if length.saturating_add(open.interval) > most
+                || open.bytes > limits::MAX_SEGMENT_BYTES
+                || length >= limits::MIN_SEGMENT && wanted(&open, fragment)
+            {
+                self.cut(place.time, limits::MIN_SEGMENT)
+            } else {
+                Step::Nothing
+            }
+        });
+        if place.jumped {
+            self.discontinuity = true;
+            self.muxer.discontinuity();
+        }
+        step
+    }
+
+    /// Milliseconds that a segment may last, but for [`limits::HLS_SLACK`].
+    fn longest(&self) -> u64 {
+        match self.target {
             Some(target) => u64::from(target).saturating_mul(1000),
             None => self.settings.least_target.max(limits::MAX_FIRST_SEGMENT),
-        };
-        let longest = longest.saturating_add(limits::HLS_SLACK);
-        let length = time.saturating_sub(open.begin);
-        let cut = if jumped || length > longest {
-            // A hole, or another time line: the segment ends where its last frame does.
-            self.discontinuity = true;
-            let end = open.end.saturating_add(open.interval);
-            self.cut(end.min(open.begin.saturating_add(longest)))
-        } else if length.saturating_add(open.interval) > longest
-            || open.bytes > limits::MAX_SEGMENT_BYTES
-            || wanted(&open, &self.settings)
-        {
-            self.cut(time)
-        } else {
-            None
-        };
-        cut.map_or(Step::Nothing, Step::Cut)
+        }
     }
 
     /// The open segment reaches `time` now; a new one begins there if there is none. `leading`:
@@ -360,21 +315,15 @@ impl Segmenter {
         let open = if let Some(open) = &mut self.open {
             open
         } else {
-            let video = matches!(self.video, Video::Avc(..)).then_some(VideoCodec::Avc);
-            let audio = match self.audio {
-                Audio::None => None,
-                Audio::Aac(..) => Some(AudioCodec::Aac),
-                Audio::Mp3(version) => Some(AudioCodec::Mp3(version)),
-            };
+            let (video, audio) = (self.video.codec(), self.audio.codec());
             self.muxer.begin_segment(video, audio, &mut self.out);
             self.open.insert(Open {
                 begin: time,
                 end: time,
-                group: time,
                 last: time,
                 interval: 0,
                 bytes: self.out.len(),
-                discontinuity: core::mem::take(&mut self.discontinuity),
+                discontinuity: mem::take(&mut self.discontinuity) && self.target.is_some(),
             })
         };
         if leading && time > open.last {
@@ -384,16 +333,36 @@ impl Segmenter {
         open.end = open.end.max(time);
     }
 
-    /// Ends the open segment at `end`. A segment without any length is not one.
-    fn cut(&mut self, end: u64) -> Option<Cut> {
-        self.flush();
-        let open = self.open.take()?;
-        let bytes = core::mem::take(&mut self.out);
-        let duration = u32::try_from(end.saturating_sub(open.begin)).unwrap_or(u32::MAX);
-        if duration == 0 {
-            self.discontinuity |= open.discontinuity;
-            return None;
+    /// Ends the open segment where its last frame does.
+    fn end(&mut self, least: u64) -> Step {
+        let last = |open: Open| open.last.saturating_add(open.interval);
+        let end = self.open.map(|open| last(open).max(open.end));
+        end.map_or(Step::Nothing, |end| self.cut(end, least))
+    }
+
+    /// Gives up the open segment, if there is one.
+    fn discard(&mut self) -> Step {
+        self.batch = None;
+        self.out.clear();
+        // Its packets were counted.
+        self.discontinuity = true;
+        let open = self.open.take();
+        open.map_or(Step::Nothing, |_| Step::Discard)
+    }
+
+    /// Ends the open segment at `end`; one of less than `least` milliseconds is not one.
+    fn cut(&mut self, end: u64, least: u64) -> Step {
+        let Some(open) = self.open else {
+            return Step::Nothing;
+        };
+        let most = self.longest().saturating_add(limits::HLS_SLACK);
+        let duration = end.saturating_sub(open.begin).min(most);
+        if duration < least {
+            return self.discard();
         }
+        self.flush();
+        self.open = None;
+        let duration = u32::try_from(duration).unwrap_or(u32::MAX);
         self.target.get_or_insert_with(|| {
             // To the nearest second, as players compare [HLS §4.3.3.1]; what is configured up.
             let segment = u64::from(duration).saturating_add(500) / 1000;
@@ -405,10 +374,10 @@ impl Segmenter {
                 .max(1);
             u32::try_from(target).unwrap_or(u32::MAX)
         });
-        Some(Cut {
+        Step::Cut(Cut {
             duration,
             discontinuity: open.discontinuity,
-            bytes,
+            bytes: mem::take(&mut self.out),
         })
     }
 

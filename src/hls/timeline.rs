@@ -27,8 +27,6 @@ pub struct Place {
     pub time: u64,
     /// A new time line begins here: the timestamps jumped.
     pub jumped: bool,
-    /// From the latest place of both tracks to this one.
-    pub gap: u64,
 }
 
 impl Timeline {
@@ -51,12 +49,10 @@ impl Timeline {
             return self.begin(track, timestamp, true);
         }
         let time = time.max(before.unwrap_or(0));
-        let gap = time.saturating_sub(latest);
         self.set(track, time);
         Place {
             time,
             jumped: false,
-            gap,
         }
     }
 
@@ -64,11 +60,7 @@ impl Timeline {
         *self = Self::default();
         let time = u64::from(timestamp);
         self.set(track, time);
-        Place {
-            time,
-            jumped,
-            gap: 0,
-        }
+        Place { time, jumped }
     }
 
     fn set(&mut self, track: Track, time: u64) {
@@ -122,6 +114,6 @@ mod tests {
         let mut timeline = Timeline::default();
         timeline.place(Track::Video, 500);
         let audio = timeline.place(Track::Audio, 460);
-        assert_eq!((audio.time, audio.jumped, audio.gap), (460, false, 0));
+        assert_eq!((audio.time, audio.jumped), (460, false));
     }
 }

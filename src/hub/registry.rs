@@ -174,9 +174,7 @@ impl<W> Publisher<W> {
     pub fn deliver(&self, frame: Frame, now: Instant) -> Result<(), Over> {
         self.stream.deliver(self.epoch, frame, now)
     }
-}
 
-impl<W> Publisher<W> {
     /// Lets players join. Whoever feeds a stream in one burst first does so when that is over.
     pub fn go_live(&self) {
         self.stream.go_live(self.epoch);

@@ -15,18 +15,21 @@ const SPARE_FILES: u64 = 64;
 /// A connection's own, and one to an origin for it.
 const FILES_PER_CONNECTION: u64 = 2;
 
-/// Threads beside those of connections. Without one for a stream, its player is refused; that is
-/// orderly, so streams are not counted here.
+/// Threads beside those of connections.
 const SPARE_THREADS: u64 = 32;
+
+/// A connection's own, and the sender and the pull of a stream that nobody else plays.
+const THREADS_PER_CONNECTION: u64 = 3;
 
 /// Memory maps of the program itself.
 const SPARE_MAPS: u64 = 1024;
 
-/// Four of each thread: stack, its guard, signal stack, its guard. A connection may have three
-/// threads: its own, and the sender and the pull of a stream that nobody else plays.
-const MAPS_PER_CONNECTION: u64 = 12;
+/// Four of each thread: stack, its guard, signal stack, its guard.
+const MAPS_PER_CONNECTION: u64 = 4 * THREADS_PER_CONNECTION;
 
-/// A playing connection takes 11 kB of memory and, while its network is slow, the kernel's buffers.
+/// A playing connection takes 11 kB of memory and, while its network is slow, some of the kernel's
+/// buffers. What a hostile peer can make it hold is in `limits`, and more than most machines have
+/// for every connection at once.
 const MEMORY_PER_CONNECTION: u64 = 64 * 1024;
 
 /// What the system was found to allow; `None`: as much as one likes.
@@ -88,13 +91,13 @@ pub fn allowed(found: &Found, wanted: usize) -> (usize, Option<Reason>) {
             "the number of threads left in the control group (pids.max, systemd's TasksMax)",
             found.pids,
             SPARE_THREADS,
-            1,
+            THREADS_PER_CONNECTION,
         ),
         (
             "the number of the user's threads (RLIMIT_NPROC, `ulimit -u`)",
             found.processes,
             SPARE_THREADS,
-            1,
+            THREADS_PER_CONNECTION,
         ),
         (
             "the memory available, in bytes,",
@@ -217,12 +220,12 @@ mod tests {
             ),
             (
                 |found, value| found.pids = Some(value),
-                32 + 1000,
+                32 + 3000,
                 "pids.max",
             ),
             (
                 |found, value| found.processes = Some(value),
-                32 + 1000,
+                32 + 3000,
                 "RLIMIT_NPROC",
             ),
             (
@@ -251,14 +254,14 @@ mod tests {
     fn the_lowest_limit_is_named() {
         let found = Found {
             files: Some(264),
-            pids: Some(82),
+            pids: Some(182),
             ..Found::default()
         };
         let (connections, reason) = allowed(&found, 1000);
         assert_eq!(connections, 50);
         assert_eq!(
             reason.unwrap().to_string(),
-            "the number of threads left in the control group (pids.max, systemd's TasksMax) is 82"
+            "the number of threads left in the control group (pids.max, systemd's TasksMax) is 182"
         );
     }
 

@@ -7,14 +7,17 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::MsgFlags;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::limits;
+use crate::server::Registered;
 use crate::server::port::Protocol;
 
 /// A connection, shared by the thread that reads it and the one that writes it. The descriptor
@@ -32,6 +35,10 @@ pub struct Connection {
     playing: AtomicBool,
     /// The reader has seen the end.
     left: AtomicBool,
+    /// Why we have reset it.
+    reset: OnceLock<&'static str>,
+    /// Takes it off the list of connections when the last holder lets go.
+    registered: OnceLock<Registered>,
 }
 
 impl fmt::Display for Connection {
@@ -67,6 +74,8 @@ impl Connection {
             socket,
             playing: AtomicBool::new(false),
             left: AtomicBool::new(false),
+            reset: OnceLock::new(),
+            registered: OnceLock::new(),
         })
     }
 
@@ -175,13 +184,16 @@ impl Connection {
         let mut left = range.end.saturating_sub(range.start);
         let mut offset = i64::try_from(range.start).map_err(io::Error::other)?;
         while left > 0 {
-            self.socket.set_write_timeout(Some(remaining(deadline)?))?;
+            let wait = remaining(deadline)?.min(limits::SENDFILE_WAIT);
+            self.socket.set_write_timeout(Some(wait))?;
             let count = usize::try_from(left).unwrap_or(usize::MAX);
             let count = count.min(limits::SENDFILE_BYTES);
-            let length = retry(|| Ok(sendfile64(&self.socket, file, Some(&mut offset), count)?))?;
-            if length == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
+            let length = match sendfile64(&self.socket, file, Some(&mut offset), count) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => length,
+                Err(Errno::EINTR | Errno::EAGAIN) => 0,
+                Err(error) => return Err(error.into()),
+            };
             left = left.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
         }
         Ok(())
@@ -242,8 +254,30 @@ impl Connection {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
+    /// Keeps its place in the list of connections as long as it lives.
+    pub fn keep(&self, registered: Registered) {
+        // A second place would be given back at once.
+        let _ = self.registered.set(registered);
+    }
+
+    /// Why we have reset it, if we have.
+    pub fn reset_reason(&self) -> Option<&'static str> {
+        self.reset.get().copied()
+    }
+
+    /// Whether the peer has closed, although nobody reads at the moment.
+    pub fn is_closed_by_peer(&self) -> bool {
+        let peek = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+        matches!(
+            nix::sys::socket::recv(self.socket.as_raw_fd(), &mut [0], peek),
+            Ok(0)
+        )
+    }
+
     /// Throws away what the kernel holds for the peer, and ends both directions.
-    pub fn reset(&self) {
+    pub fn reset(&self, why: &'static str) {
+        // The first reason is the one that counts.
+        let _ = self.reset.set(why);
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
         self.shut();
     }

@@ -50,7 +50,8 @@ pub fn accept(server: &Arc<Server>, at: &Listener, closing: &AtomicBool) {
 /// Starts a thread for the connection, or closes it.
 fn admit(server: &Arc<Server>, protocol: Protocol, socket: TcpStream, away: &mut TurnedAway) {
     if server.is_full(protocol) {
-        server.shed();
+        let most = server.config.max_connections;
+        server.shed(format_args!("max_connections is {most}"));
         if protocol == Protocol::Http {
             away.push(socket);
         }
@@ -64,21 +65,18 @@ fn admit(server: &Arc<Server>, protocol: Protocol, socket: TcpStream, away: &mut
         return;
     };
     let connection = Arc::new(connection);
-    let guard = server.register(&connection);
+    server.register(&connection);
     let server_ = Arc::clone(server);
     let role = match protocol {
         Protocol::Rtmp => Role::Rtmp,
         Protocol::Http => Role::Http,
     };
-    let spawned = server.threads.spawn(role, id, move || {
-        match protocol {
-            Protocol::Rtmp => rtmp::serve(&server_, &connection),
-            Protocol::Http => http::serve(&server_, &connection),
-        }
-        drop(guard);
+    let spawned = server.threads.spawn(role, id, move || match protocol {
+        Protocol::Rtmp => rtmp::serve(&server_, &connection),
+        Protocol::Http => http::serve(&server_, &connection),
     });
-    if spawned.is_err() {
-        server.shed();
+    if let Err(error) = spawned {
+        server.shed(error);
     }
 }
 

@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ::log::{info, warn};
@@ -57,7 +57,7 @@ pub struct Server {
     pub edge: Option<Edge>,
     /// If streams are written to disk.
     pub hls: Option<Hls>,
-    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    connections: Mutex<HashMap<u64, Weak<Connection>>>,
     /// How many of these speak HTTP.
     http: AtomicUsize,
     ids: AtomicU64,
@@ -174,7 +174,7 @@ impl Running {
             let _ = listening.thread.join();
         }
         // A connection between two requests could stay for ever. What it has sent is answered.
-        for connection in self.server.connections().values() {
+        for connection in self.server.living() {
             if connection.protocol == Protocol::Http && !connection.is_playing() {
                 connection.shut_input();
             }
@@ -198,7 +198,7 @@ impl Running {
         self.drain();
         let server = &self.server;
         server.registry.close();
-        for connection in server.connections().values() {
+        for connection in server.living() {
             if !connection.is_playing() {
                 connection.shut_input();
             }
@@ -206,7 +206,7 @@ impl Running {
         if server.threads.wait_idle(deadline(limits::STOP_DEADLINE)) {
             return;
         }
-        for connection in server.connections().values() {
+        for connection in server.living() {
             connection.shut();
         }
         if !server.threads.wait_idle(deadline(limits::POLL)) {
@@ -236,30 +236,36 @@ impl Server {
     }
 
     /// Counts a connection that was closed for want of room; the first of a row is logged.
-    fn shed(&self) {
+    fn shed(&self, why: impl fmt::Display) {
         if self.shed.fetch_add(1, Ordering::Relaxed) == 0 {
-            let most = self.config.max_connections;
-            warn!("no room for another connection (max_connections is {most}): closed");
+            warn!("no room for another connection, closed: {why}");
         }
     }
 
-    fn register(self: &Arc<Self>, connection: &Arc<Connection>) -> Registered {
+    fn register(self: &Arc<Self>, connection: &Arc<Connection>) {
         let shed = self.shed.swap(0, Ordering::Relaxed);
         if shed > 1 {
             warn!("{shed} connections were closed for want of room");
         }
         self.connections()
-            .insert(connection.id, Arc::clone(connection));
+            .insert(connection.id, Arc::downgrade(connection));
         if connection.protocol == Protocol::Http {
             self.http.fetch_add(1, Ordering::Relaxed);
         }
-        Registered {
+        connection.keep(Registered {
             server: Arc::clone(self),
-            connection: Arc::clone(connection),
-        }
+            id: connection.id,
+            protocol: connection.protocol,
+        });
     }
 
-    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+    /// The connections there are. Taken out of the list first: the last holder of one takes it off.
+    fn living(&self) -> Vec<Arc<Connection>> {
+        let connections = self.connections();
+        connections.values().filter_map(Weak::upgrade).collect()
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Weak<Connection>>> {
         // Every change is one call of the map: it is whole after a panic too.
         self.connections
             .lock()
@@ -268,16 +274,22 @@ impl Server {
 }
 
 /// A connection's entry in the list, until it is dropped.
-#[derive(Debug)]
-struct Registered {
+pub struct Registered {
     server: Arc<Server>,
-    connection: Arc<Connection>,
+    id: u64,
+    protocol: Protocol,
+}
+
+impl fmt::Debug for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registered").field(&self.id).finish()
+    }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.server.connections().remove(&self.connection.id);
-        if self.connection.protocol == Protocol::Http {
+        self.server.connections().remove(&self.id);
+        if self.protocol == Protocol::Http {
             self.server.http.fetch_sub(1, Ordering::Relaxed);
         }
     }

@@ -1,7 +1,9 @@
 //! A connection that plays: waits for its stream, takes its opening, and then only reads. Finding
 //! the stream and taking a place are the same for HTTP-FLV.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use log::info;
@@ -15,6 +17,7 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
+use crate::server::log::escape;
 use crate::server::rtmp::Peer;
 use crate::server::sender::{Sender, Unsent, Writer};
 use crate::server::thread::Role;
@@ -26,15 +29,23 @@ use crate::wire::name::StreamRequest;
 /// # Errors
 ///
 /// The player broke the protocol, or did not take its opening.
-pub fn serve(peer: &mut Peer, request: &StreamRequest) -> Result<&'static str, ConnectionError> {
+pub fn serve(
+    peer: &mut Peer,
+    request: &StreamRequest,
+) -> Result<Cow<'static, str>, ConnectionError> {
     let hops = peer.session.hops();
     let attached = match find(&peer.server, &peer.connection, request, hops) {
         Ok(attached) => attached,
         Err(denied) => {
             let why = denied.why();
-            info!("{}: may not play {}: {why}", peer.connection, request.path);
+            info!(
+                "{}: may not play {}: {}",
+                peer.connection,
+                request.path,
+                escape(why)
+            );
             peer.refuse("NetStream.Play.StreamNotFound", why)?;
-            return Ok("refused");
+            return Ok("refused".into());
         }
     };
     let mut actions = Vec::new();
@@ -96,12 +107,24 @@ pub fn find(
     let stopping = |_| Denied::Unavailable("the server stops".to_owned());
     let path = request.path.to_string();
     let attached = server.registry.attach(&path).map_err(stopping)?;
+    let wait = server.config.play.play_wait;
+    let deadline = deadline(wait);
     if let Some(edge) = &server.edge {
-        edge.want(server, &attached, request, hops)
+        edge.want(server, &attached, (request, hops), deadline)
             .map_err(Denied::Unavailable)?;
     }
-    let wait = server.config.play.play_wait;
-    if attached.stream.wait_live(deadline(wait)) {
+    while Instant::now() < deadline && !server.is_stopping() {
+        let look = Instant::now()
+            .checked_add(limits::PLAYER_LOOK)
+            .unwrap_or(deadline);
+        if attached.stream.wait_live(look.min(deadline)) {
+            return Ok(attached);
+        }
+        if connection.is_closed_by_peer() {
+            return Err(Denied::Missing("it left".to_owned()));
+        }
+    }
+    if attached.stream.wait_live(deadline) {
         return Ok(attached);
     }
     let seconds = wait.as_secs_f64();
@@ -162,13 +185,13 @@ fn hand_over(
 }
 
 /// Reads what a player says: pings, acknowledgements, pauses, and the end.
-fn listen(peer: &mut Peer, seat: &Seat) -> Result<&'static str, ConnectionError> {
+fn listen(peer: &mut Peer, seat: &Seat) -> Result<Cow<'static, str>, ConnectionError> {
     let mut buffer = [0; limits::PLAYER_READ_BYTES];
     peer.connection.set_read_timeout(None)?;
     loop {
         let length = peer.connection.read_again(&mut buffer)?;
         if length == 0 {
-            return Ok(seat.end());
+            return Ok(seat.why(&peer.connection).into());
         }
         peer.received(buffer.get(..length).unwrap_or_default());
         while let Some(actions) = peer.actions()? {
@@ -176,7 +199,7 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<&'static str, ConnectionError>
                 match action {
                     Action::Send(bytes) => peer.reply(&bytes),
                     Action::Filter(filter, off) => seat.switch(filter, off),
-                    Action::Close(_) => return Ok("done"),
+                    Action::Close(_) => return Ok("done".into()),
                     Action::Publish(_)
                     | Action::Play(_)
                     | Action::Deliver(_)
@@ -186,7 +209,7 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<&'static str, ConnectionError>
         }
         let replies = peer.take_outbox();
         if !replies.is_empty() && !seat.reply(replies) {
-            return Ok("takes no replies");
+            return Ok("takes no replies".into());
         }
     }
 }
@@ -200,10 +223,14 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Why the connection of this player ended.
-    pub fn end(&self) -> &'static str {
-        if self.gauge.is_over() {
+    /// Why there is nothing more to read.
+    pub fn why(&self, connection: &Connection) -> &'static str {
+        if let Some(reason) = connection.reset_reason() {
+            reason
+        } else if self.gauge.is_over() {
             "the stream is over"
+        } else if self.stream.control(self.player).is_none() {
+            "too slow, a sequence header found no room"
         } else {
             "closed by peer"
         }

@@ -75,7 +75,7 @@ fn hub(server: &Arc<Server>, path: &StreamPath, takeover: bool) -> Result<Sink, 
     if !takeover && server.registry.is_live(&name) {
         return Err(busy(Busy));
     }
-    let disk = hls.claim(path)?;
+    let disk = hls.claim(path, takeover)?;
     let publisher = server.registry.publish(&name, takeover).map_err(busy)?;
     Ok(Sink::Hub {
         _recording: hls.record(server, path, &publisher.stream, disk),

@@ -1,5 +1,6 @@
 //! One RTMP connection: read → assemble → handle → act.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
+use crate::server::log::escape;
 use crate::server::play;
 use crate::server::publish::Publication;
 use crate::session::acknowledgement::Acknowledger;
@@ -18,9 +20,7 @@ use crate::session::action::{Action, Ending, chunks};
 use crate::session::assembler::Assembler;
 use crate::session::error::SessionError;
 use crate::session::server::ServerSession;
-use crate::wire::control::Control;
 use crate::wire::handshake;
-use crate::wire::message::{RawMessage, type_id};
 use crate::wire::name::StreamRequest;
 
 /// Serves one connection to its end. The body of its thread.
@@ -34,7 +34,10 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
     drop(peer.publication.take());
     let seconds = begun.elapsed().as_secs_f64();
     match &result {
-        Ok(why) => info!("{connection}: {what} ended after {seconds:.1} s: {why}"),
+        Ok(why) => info!(
+            "{connection}: {what} ended after {seconds:.1} s: {}",
+            escape(why)
+        ),
         Err(error) => info!("{connection}: {what} ended after {seconds:.1} s: {error}"),
     }
     match result {
@@ -42,7 +45,7 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
         Ok(_) if !connection.is_playing() => connection.linger(),
         Ok(_) => {}
         // It is gone or takes nothing: what the kernel still holds for it is given up.
-        Err(ConnectionError::Io(_)) => connection.reset(),
+        Err(ConnectionError::Io(_)) => connection.reset("it failed"),
         Err(ConnectionError::Session(_)) => connection.shut(),
     }
 }
@@ -72,7 +75,7 @@ pub struct Peer {
 enum Next {
     Read,
     Play(StreamRequest),
-    End(&'static str),
+    End(Cow<'static, str>),
 }
 
 impl Peer {
@@ -110,7 +113,7 @@ impl Peer {
     }
 
     /// Reads until the peer is done; why.
-    fn receive(&mut self) -> Result<&'static str, ConnectionError> {
+    fn receive(&mut self) -> Result<Cow<'static, str>, ConnectionError> {
         let mut buffer = vec![0; limits::READ_BYTES];
         self.commands = deadline(limits::COMMAND_DEADLINE);
         loop {
@@ -121,9 +124,9 @@ impl Peer {
             if length == 0 {
                 if let Some(lost) = self.publication.as_ref().and_then(Publication::lost) {
                     self.refuse(lost.code, &lost.why)?;
-                    return Ok("lost its origin");
+                    return Ok(lost.why.into());
                 }
-                return Ok(self.end_of_input());
+                return Ok(self.end_of_input().into());
             }
             self.received(buffer.get(..length).unwrap_or_default());
             loop {
@@ -159,9 +162,7 @@ impl Peer {
         let Some(message) = self.assembler.next_message(&mut self.input)? else {
             return Ok(None);
         };
-        if let Some(Control::WindowAcknowledgementSize(window)) = window(&message) {
-            self.acknowledger.set_window(window);
-        }
+        self.acknowledger.heed(&message);
         let mut actions = Vec::new();
         let result = self.session.handle(message, &mut actions);
         result.map(|()| Some(actions))
@@ -186,7 +187,7 @@ impl Peer {
                     };
                     if let Err(lost) = publication.deliver(&self.connection, media) {
                         self.refuse(lost.code, &lost.why)?;
-                        next = Next::End("lost");
+                        return Ok(Some(Next::End(lost.why.into())));
                     }
                 }
                 Action::Publish(request) => next = self.publish(&request)?,
@@ -199,9 +200,9 @@ impl Peer {
                 Action::Filter(..) => {}
                 Action::Close(Ending::Refused) => {
                     self.flush()?;
-                    next = Next::End("refused");
+                    next = Next::End("refused".into());
                 }
-                Action::Close(Ending::Done) => next = Next::End("done"),
+                Action::Close(Ending::Done) => next = Next::End("done".into()),
             }
         }
         Ok(Some(next))
@@ -230,7 +231,7 @@ impl Peer {
                     self.connection, request.path
                 );
                 self.refuse(refusal.code, why)?;
-                Ok(Next::End("refused"))
+                Ok(Next::End("refused".into()))
             }
         }
     }
@@ -288,9 +289,4 @@ impl Peer {
             "closed by peer"
         }
     }
-}
-
-fn window(message: &RawMessage) -> Option<Control> {
-    let about_window = message.type_id == type_id::WINDOW_ACKNOWLEDGEMENT_SIZE;
-    about_window.then(|| Control::decode(message)).flatten()
 }

@@ -8,7 +8,6 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use log::debug;
 
 use crate::config::MergeTime;
 use crate::hub::frame::Frame;
@@ -25,8 +24,9 @@ pub struct Writer {
     connection: Arc<Connection>,
     frames: FrameReceiver,
     unsent: Unsent,
-    /// Whether more can come out of the queue.
+    /// Whether more can come out of the queue; if not, until when the player may take the rest.
     open: bool,
+    end: Option<Instant>,
     /// Since when the socket has taken nothing although something waits.
     stalled: Option<Instant>,
     finished: bool,
@@ -131,23 +131,24 @@ impl Writer {
             frames,
             unsent: opening,
             open: true,
+            end: None,
             stalled: None,
             finished: false,
             players: Arc::clone(players),
         })
     }
 
-    /// Sends what waits, with one `sendmsg`; with more only if the queue filled up behind what the
-    /// socket had not taken before.
+    /// Sends what waits, with one `sendmsg`; with more only if something has come meanwhile.
     fn round(&mut self, now: Instant) -> Rest {
         loop {
             if self.open && self.unsent.frames.is_empty() {
                 self.open = self.frames.drain(&mut self.unsent.frames);
-                if !self.open
-                    && self.frames.gauge.is_over()
-                    && let Some(farewell) = self.unsent.format.farewell()
-                {
-                    self.unsent.push(Arc::new(Frame::control(farewell)));
+                if !self.open {
+                    self.end = now.checked_add(limits::OPENING_DEADLINE);
+                    let farewell = self.unsent.format.farewell();
+                    if let Some(farewell) = farewell.filter(|_| self.frames.gauge.is_over()) {
+                        self.unsent.push(Arc::new(Frame::control(farewell)));
+                    }
                 }
             }
             if self.unsent.frames.is_empty() {
@@ -176,11 +177,11 @@ impl Writer {
     /// The socket is full: since when?
     fn tail(&mut self, now: Instant) -> Rest {
         let since = *self.stalled.get_or_insert(now);
-        if now.saturating_duration_since(since) < limits::PLAYER_STALL_DEADLINE {
+        let stalled = now.saturating_duration_since(since) >= limits::PLAYER_STALL_DEADLINE;
+        if !stalled && self.end.is_none_or(|end| now < end) {
             return Rest::Tail;
         }
-        debug!("{}: takes nothing any more, let go", self.connection);
-        self.connection.reset();
+        self.connection.reset("it did not take what it was sent");
         Rest::Lost
     }
 }
@@ -222,7 +223,7 @@ pub struct Rhythm {
 
 impl Rhythm {
     /// The least time between the beginnings of two rounds.
-    fn merge_time(&self) -> Duration {
+    pub fn merge_time(&self) -> Duration {
         match self.merge_time {
             MergeTime::Fixed(time) => time,
             MergeTime::Auto => {
@@ -248,7 +249,8 @@ pub struct Sender {
     players: Vec<Writer>,
     /// Finished players whose peers have yet to close, and until when they may take.
     closing: Vec<(Arc<Connection>, Instant)>,
-    retired: bool,
+    /// It runs, and has not retired: to drop it then is to fail.
+    running: bool,
 }
 
 impl Sender {
@@ -267,7 +269,7 @@ impl Sender {
             rung: Arc::new(AtomicBool::new(false)),
             players: Vec::new(),
             closing: Vec::new(),
-            retired: false,
+            running: false,
         }
     }
 
@@ -286,11 +288,13 @@ impl Sender {
 
     /// Goes its rounds until the last player has left.
     pub fn run(mut self) {
+        self.running = true;
         loop {
             let begun = Instant::now();
             let tails = self.round(begun);
             if self.players.is_empty() && self.closing.is_empty() && self.stream.retire_sender() {
-                self.retired = true;
+                self.running = false;
+                self.registry.tidy(&self.stream);
                 return;
             }
             self.wait(begun, tails);
@@ -366,13 +370,14 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        if !self.retired {
+        // If its thread could not be started, it is dropped under the stream's lock.
+        if self.running {
             // A panic: the players are lost, but the stream can have another sender.
             self.stream.sender_failed();
+            self.registry.tidy(&self.stream);
+            for (connection, _) in &self.closing {
+                connection.shut();
+            }
         }
-        for (connection, _) in &self.closing {
-            connection.shut();
-        }
-        self.registry.tidy(&self.stream);
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::limits;
 
@@ -82,7 +82,7 @@ impl Threads {
         let (running, ended) = &*self.running;
         let running = running.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = deadline.saturating_duration_since(Instant::now());
-        let waited = ended.wait_timeout_while(running, wait.max(Duration::ZERO), |n| *n > 0);
+        let waited = ended.wait_timeout_while(running, wait, |n| *n > 0);
         let (running, _) = waited.unwrap_or_else(PoisonError::into_inner);
         *running == 0
     }
@@ -112,6 +112,8 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -35,6 +35,13 @@ impl Acknowledger {
         Some(Control::Acknowledgement(self.received).encode())
     }
 
+    /// Looks at a message that was received: it may announce a window.
+    pub fn heed(&mut self, message: &RawMessage) {
+        if let Some(Control::WindowAcknowledgementSize(window)) = Control::decode(message) {
+            self.set_window(window);
+        }
+    }
+
     /// The peer announced its window [RTMP §5.4.4]. We acknowledge at half of it, since some peers
     /// stop when it is full, but not more often than [`limits::MIN_ACK_WINDOW`].
     pub fn set_window(&mut self, window: u32) {

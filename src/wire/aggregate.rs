@@ -2,11 +2,9 @@
 
 use bytes::Bytes;
 
+use super::message::type_id::AGGREGATE;
 use super::reader::Reader;
 use crate::limits;
-
-/// Type id of an aggregate message [RTMP §7.1.6].
-pub const AGGREGATE: u8 = 22;
 
 /// Splits the payload of an aggregate message that was sent at `timestamp` [RTMP §7.1.6].
 ///
@@ -42,9 +40,8 @@ impl Iterator for Aggregate {
         // The high byte comes last, as in an FLV tag [FLV E.4.1].
         let timestamp = u32::from_be_bytes(reader.array()?).rotate_right(8);
         reader.take(3)?; // message stream id
-        let payload = self
-            .rest
-            .slice_ref(reader.take(usize::try_from(length).ok()?)?);
+        // Copied: a frame that is kept would keep the whole aggregate with it.
+        let payload = Bytes::copy_from_slice(reader.take(usize::try_from(length).ok()?)?);
         reader.take(4); // back pointer; a sender may leave out the last
         self.rest = self.rest.slice_ref(reader.rest());
 

@@ -143,8 +143,9 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Whether the peer has the file already [HTTP §13.2.2]. A date counts only if it is the one
-    /// we gave out.
+    /// Whether the peer has the file already [HTTP §13.2.2].
+    ///
+    /// Deviation: a date counts only if it is the one we gave out, as with nginx.
     pub fn has(&self, etag: &str, last_modified: &str) -> bool {
         match self.if_none_match {
             Some(tags) => tags

@@ -70,7 +70,8 @@ impl Client {
     /// Shrinks the receive buffer, so that not reading is soon felt.
     pub(crate) fn shrink(self) -> Self {
         let socket = SockRef::from(&self.socket);
-        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        // Not so small that the kernel sends it drops.
+        socket.set_recv_buffer_size(128 * 1024).unwrap();
         self
     }
 

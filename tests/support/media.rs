@@ -132,6 +132,13 @@ fn kept(name: &str, arguments: impl FnOnce(&mut Command)) -> PathBuf {
     path
 }
 
+/// A file that ffmpeg makes with these arguments.
+pub(crate) fn made(name: &str, arguments: &str) -> PathBuf {
+    kept(name, |ffmpeg| {
+        ffmpeg.args(arguments.split_whitespace());
+    })
+}
+
 /// Two seconds of MP3 at this sample rate.
 pub(crate) fn mp3_flv(rate: u32) -> PathBuf {
     let arguments =

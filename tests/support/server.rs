@@ -67,11 +67,20 @@ impl Server {
         Self::run(TempDir::new(), file)
     }
 
+    /// Starts a server with a configuration file, in a directory that it shares.
+    pub(crate) fn with_file_in(file: &Path, directory: &Path) -> Self {
+        Self::run_in(directory, TempDir::new(), file)
+    }
+
     fn run(directory: TempDir, file: &Path) -> Self {
+        Self::run_in(&directory.path().to_owned(), directory, file)
+    }
+
+    fn run_in(working: &Path, directory: TempDir, file: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_srs-lite"))
             .arg("-c")
             .arg(file)
-            .current_dir(directory.path())
+            .current_dir(working)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -29,6 +29,9 @@ use crate::session::client::{ClientRequest, Event};
 use crate::wire::command::STREAM;
 use crate::wire::message::RawMessage;
 
+/// Said once, however many edges a refusal passes.
+const ORIGIN_SAYS: &str = "the origin says: ";
+
 /// The publisher's end. Between it and the thread that writes to the origin is a stream of its
 /// own, which nobody can play: it bounds what waits, skips to a keyframe when the origin is slow,
 /// and has the headers when another origin takes over. Dropped, it ends the forwarding.
@@ -52,8 +55,8 @@ struct Forward {
     stream: Arc<Stream<Writer>>,
     shared: Arc<Shared>,
     request: ClientRequest,
-    /// Shut when no origin can be had.
-    publisher: Arc<Connection>,
+    /// Of the publisher's connection.
+    id: u64,
 }
 
 impl Forwarder {
@@ -72,7 +75,11 @@ impl Forwarder {
             Some(OriginError {
                 cause: Cause::Refused(_, why),
                 ..
-            }) => Refusal::bad_name(format!("the origin says: {}", escape(&why))),
+            }) if why.starts_with(ORIGIN_SAYS) => Refusal::bad_name(why),
+            Some(OriginError {
+                cause: Cause::Refused(_, why),
+                ..
+            }) => Refusal::bad_name(format!("{ORIGIN_SAYS}{why}")),
             Some(error) => Refusal::bad_name(error.to_string()),
             None => Refusal::bad_name("there is no origin"),
         })?;
@@ -86,7 +93,7 @@ impl Forwarder {
             stream: Arc::clone(&publisher.stream),
             shared: Arc::clone(&shared),
             request,
-            publisher: Arc::clone(connection),
+            id: connection.id,
         };
         // Joined before the publisher may send: nothing is missed.
         let joined = publisher.stream.join(Start::Anything);
@@ -128,7 +135,7 @@ impl Drop for Forwarder {
 impl Forward {
     fn run(self, upstream: (Upstream, u32), frames: FrameReceiver) {
         let path = Arc::clone(&self.stream.path);
-        let mut backoff = Backoff::new(self.publisher.id);
+        let mut backoff = Backoff::new(self.id);
         let mut next = Some((upstream, frames, Unsent::default()));
         while let Some(((mut upstream, id), frames, opening)) = next.take() {
             let begun = Instant::now();
@@ -139,7 +146,8 @@ impl Forward {
                     if error.is_final() {
                         return self.lose(&error.to_string());
                     }
-                    info!("{path}: {error}; looking for another one");
+                    let error = error.to_string();
+                    info!("{path}: {}; looking for another one", escape(&error));
                 }
             }
             drop(frames);
@@ -183,7 +191,7 @@ impl Forward {
                 Err(error) => error,
             };
             let why = error.map_or_else(String::new, |error| error.to_string());
-            debug!("{}: {why}", self.stream.path);
+            debug!("{}: {}", self.stream.path, escape(&why));
             if Instant::now() >= give_up {
                 self.lose(&format!("no origin takes the stream: {why}"));
                 return None;
@@ -191,7 +199,7 @@ impl Forward {
         }
     }
 
-    /// Gives up: the publisher's thread is woken, and tells it why.
+    /// Gives up: the publisher is told why with its next message.
     fn lose(&self, why: &str) {
         let lost = Some(Refusal::bad_name(why));
         *self
@@ -199,7 +207,6 @@ impl Forward {
             .lost
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = lost;
-        self.publisher.shut_input();
     }
 }
 
@@ -207,7 +214,10 @@ impl Forward {
 fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Option<OriginError>> {
     let mut last = None;
     let edge: &Edge = server.edge.as_ref().ok_or(None)?;
+    // All together may take no longer than one alone: the publisher waits.
+    let end = deadline(limits::ONLY_ORIGIN_PATIENCE);
     for (origin, patience) in edge.round() {
+        let patience = patience.min(end.saturating_duration_since(Instant::now()));
         match Upstream::open(server, edge, (origin, patience), request) {
             Ok(upstream) => {
                 origin.set_down(false);
@@ -217,10 +227,6 @@ fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Opt
             Err(error) if matches!(error.cause, Cause::Refused(..)) => return Err(Some(error)),
             Err(error) => {
                 origin.set_down(true);
-                info!(
-                    "{}: {error}",
-                    request.stream.split('?').next().unwrap_or_default()
-                );
                 last = Some(error);
             }
         }
@@ -235,7 +241,6 @@ fn pass_on(
     frames: &FrameReceiver,
     mut unsent: Unsent,
 ) -> Result<(), Cause> {
-    let failed = |error: std::io::Error| Cause::Failed(error.into());
     let mut buffer = vec![0; limits::PLAYER_READ_BYTES];
     loop {
         match frames.frames.recv_timeout(limits::POLL) {
@@ -246,22 +251,13 @@ fn pass_on(
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Disconnected) if frames.gauge.is_over() => return Ok(()),
+            // A header found no room behind what waits for the origin.
+            Err(RecvTimeoutError::Disconnected) => return Err(Cause::TooSlow),
         }
-        unsent
-            .send_all(&upstream.connection, deadline(limits::REPLY_DEADLINE))
-            .map_err(failed)?;
-        let closed = loop {
-            match upstream.connection.read_waiting(&mut buffer) {
-                Ok(0) => break true,
-                Ok(length) => {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    upstream.received(bytes).map_err(Cause::Failed)?;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break false,
-                Err(error) => return Err(failed(error)),
-            }
-        };
+        let sent = unsent.send_all(&upstream.connection, deadline(limits::REPLY_DEADLINE));
+        // Also if it takes nothing any more: what it said last says why.
+        let heard = listen(upstream, &mut buffer);
         while let Some(event) = upstream.event() {
             match event {
                 Event::Refused(code, why) => return Err(Cause::Refused(code, why)),
@@ -269,9 +265,22 @@ fn pass_on(
                 Event::Send(_) | Event::Granted(_) | Event::Deliver(_) => {}
             }
         }
-        // Only now: what it said last says more.
-        if closed {
-            return Err(Cause::Closed);
+        sent.map_err(|error| Cause::Failed(error.into()))?;
+        heard?;
+    }
+}
+
+/// Takes in what the origin has said.
+fn listen(upstream: &mut Upstream, buffer: &mut [u8]) -> Result<(), Cause> {
+    loop {
+        match upstream.connection.read_waiting(buffer) {
+            Ok(0) => return Err(Cause::Closed),
+            Ok(length) => {
+                let bytes = buffer.get(..length).unwrap_or_default();
+                upstream.received(bytes).map_err(Cause::Failed)?;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(Cause::Failed(error.into())),
         }
     }
 }

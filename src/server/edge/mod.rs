@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::OriginAddress;
@@ -17,6 +18,7 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::edge::forward::Forwarder;
+use crate::server::edge::pull::Fetch;
 use crate::server::edge::resolve::Resolver;
 use crate::server::publish::Refusal;
 use crate::server::sender::Writer;
@@ -36,6 +38,8 @@ pub struct Edge {
     pulls: Arc<AtomicUsize>,
     unproven: Arc<AtomicUsize>,
     absent: Mutex<HashMap<String, Instant>>,
+    /// What the newest player of each stream that is fetched asked for, query string and all.
+    requests: Mutex<HashMap<String, ClientRequest>>,
 }
 
 /// One origin, and how it has been lately.
@@ -81,31 +85,52 @@ impl Edge {
             pulls: Arc::default(),
             unproven: Arc::default(),
             absent: Mutex::default(),
+            requests: Mutex::default(),
         }
     }
 
-    /// Sees to it that somebody fetches the stream.
+    /// Sees to it that somebody fetches the stream; waits for its turn until `deadline`.
     ///
     /// # Errors
     ///
-    /// Too many streams are being fetched, or the system has no thread to give.
+    /// The request has come round in a loop, too many streams are being fetched, or the system has
+    /// no thread to give.
     pub fn want(
         &self,
         server: &Arc<Server>,
         attached: &Attached<Writer>,
-        request: &StreamRequest,
-        hops: u32,
+        (request, hops): (&StreamRequest, u32),
+        deadline: Instant,
     ) -> Result<(), String> {
+        if hops >= limits::MAX_EDGE_HOPS {
+            return Err("the edges form a loop: an edge's origin must not lead back to it".into());
+        }
+        let path = request.path.to_string();
+        let request = client_request(Purpose::Play, request, hops);
         let Some(pull) = attached.pull() else {
+            if let Some(newest) = self.requests().get_mut(&path) {
+                *newest = request;
+            }
             return Ok(());
         };
-        let counted = Counted::new(&self.pulls, limits::MAX_PULLS);
-        let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS);
-        let (Some(counted), Some(unproven)) = (counted, unproven) else {
-            return Err("too many streams are being looked for; try again".to_owned());
+        self.requests().insert(path.clone(), request.clone());
+        let wanted = Wanted {
+            server: Arc::clone(server),
+            path,
+            request,
         };
-        let request = client_request(Purpose::Play, request, hops);
-        let fetch = pull::Fetch::new(Arc::clone(server), pull, request, counted, unproven);
+        let slots = loop {
+            let counted = Counted::new(&self.pulls, limits::MAX_PULLS);
+            let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS);
+            match (counted, unproven) {
+                (Some(counted), Some(unproven)) => break (counted, unproven),
+                _ if Instant::now() >= deadline || server.is_stopping() => {
+                    return Err("too many streams are being looked for; try again".to_owned());
+                }
+                _ => thread::sleep(limits::POLL),
+            }
+        };
+        let fetch = Fetch::new(wanted, pull, slots);
         server
             .threads
             .spawn(Role::Pull, server.next_id(), move || fetch.run())
@@ -170,8 +195,38 @@ impl Edge {
         }
     }
 
+    fn requests(&self) -> MutexGuard<'_, HashMap<String, ClientRequest>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn absent(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
         self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a fetch asks an origin for, until it is dropped.
+#[derive(Debug)]
+pub struct Wanted {
+    server: Arc<Server>,
+    path: String,
+    /// What the player asked for that was first.
+    request: ClientRequest,
+}
+
+impl Wanted {
+    /// What the newest player asked for: one with a bad token must not speak for all others.
+    fn request(&self) -> ClientRequest {
+        let edge = self.server.edge.as_ref();
+        let newest = edge.and_then(|edge| edge.requests().get(&self.path).cloned());
+        newest.unwrap_or_else(|| self.request.clone())
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        if let Some(edge) = &self.server.edge {
+            edge.requests().remove(&self.path);
+        }
     }
 }
 

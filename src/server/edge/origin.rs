@@ -13,7 +13,6 @@ use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::{Edge, Origin};
 use crate::server::error::ConnectionError;
-use crate::server::log::escape;
 use crate::server::port::Protocol;
 use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::chunks;
@@ -58,7 +57,7 @@ impl OriginError {
     }
 }
 
-/// Why an attempt failed.
+/// Why an attempt failed. Shown raw: what goes to the log is escaped there.
 #[derive(Debug)]
 pub enum Cause {
     /// The socket, a deadline, or the protocol.
@@ -67,6 +66,8 @@ pub enum Cause {
     Closed,
     /// The origin says no: code and description.
     Refused(String, String),
+    /// It does not take what is published as fast as that comes.
+    TooSlow,
     /// The origin is ourselves, or a sibling on our port.
     Loop(SocketAddr),
 }
@@ -88,7 +89,8 @@ impl fmt::Display for OriginError {
             }
             Cause::Failed(error) => error.fmt(f),
             Cause::Closed => f.write_str("it closed the connection"),
-            Cause::Refused(code, why) => write!(f, "{} ({})", escape(code), escape(why)),
+            Cause::Refused(code, why) => write!(f, "{code} ({why})"),
+            Cause::TooSlow => f.write_str("it is too slow"),
             Cause::Loop(address) => write!(
                 f,
                 "{address} is this server's own port: cluster.origin must name another server"
@@ -201,6 +203,7 @@ impl Upstream {
             events.push(Event::Send(chunks(&message)));
         }
         while let Some(message) = self.assembler.next_message(&mut self.input)? {
+            self.acknowledger.heed(&message);
             self.session.handle(message, &mut events)?;
         }
         self.take(events)
@@ -280,12 +283,17 @@ impl Edge {
 /// The first of `addresses` that answers.
 fn connect(addresses: &[SocketAddr], end: Instant) -> io::Result<TcpStream> {
     let mut last = ErrorKind::TimedOut.into();
-    for address in addresses {
+    for (tried, address) in addresses.iter().enumerate() {
         let rest = end.saturating_duration_since(Instant::now());
         if rest.is_zero() {
             break;
         }
-        match TcpStream::connect_timeout(address, rest.min(limits::CONNECT_DEADLINE)) {
+        // One that does not answer must leave time for the others.
+        let left = addresses.len().saturating_sub(tried).max(1);
+        let share = rest
+            .checked_div(u32::try_from(left).unwrap_or(1))
+            .unwrap_or(rest);
+        match TcpStream::connect_timeout(address, share.min(limits::CONNECT_DEADLINE)) {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }

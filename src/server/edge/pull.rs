@@ -5,24 +5,25 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{debug, info};
+use log::{Level, debug, info};
 
 use crate::hub::registry::{Publisher, Pull};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::deadline;
 use crate::server::edge::origin::{Cause, OriginError, Phase, Upstream};
-use crate::server::edge::{Counted, Edge};
+use crate::server::edge::{Counted, Edge, Wanted};
+use crate::server::log::escape;
 use crate::server::publish::frame;
 use crate::server::sender::Writer;
-use crate::session::client::{ClientRequest, Event};
+use crate::session::client::Event;
 
 /// A stream that is being fetched.
 #[derive(Debug)]
 pub struct Fetch {
     server: Arc<Server>,
     pull: Pull<Writer>,
-    request: ClientRequest,
+    wanted: Wanted,
     _counted: Counted,
     /// Until the first media.
     unproven: Option<Counted>,
@@ -40,19 +41,18 @@ enum Stop {
 }
 
 impl Fetch {
-    /// Will fetch for `pull`.
+    /// Will fetch for `pull`, in the place of all pulls and in that of the unproven ones.
     pub fn new(
-        server: Arc<Server>,
+        wanted: Wanted,
         pull: Pull<Writer>,
-        request: ClientRequest,
-        counted: Counted,
-        unproven: Counted,
+        (counted, unproven): (Counted, Counted),
     ) -> Self {
+        let server = Arc::clone(&wanted.server);
         let seed = server.next_id();
         Self {
             server,
             pull,
-            request,
+            wanted,
             _counted: counted,
             unproven: Some(unproven),
             backoff: Backoff::new(seed),
@@ -84,9 +84,9 @@ impl Fetch {
                 Stop::Failed(error) => {
                     // Said once; the attempts that follow are for those who look for them.
                     if self.backoff.is_fresh() {
-                        info!("{path}: {error}; trying again");
+                        info!("{path}: {}; trying again", escape(&error.to_string()));
                     } else {
-                        debug!("{path}: {error}");
+                        debug!("{path}: {}", escape(&error.to_string()));
                     }
                 }
             }
@@ -121,7 +121,12 @@ impl Fetch {
             if self.pull.retire(Duration::ZERO, Instant::now()) {
                 return Stop::Unwanted;
             }
-            let opened = Upstream::open(&self.server, edge, (origin, patience), &self.request);
+            let opened = Upstream::open(
+                &self.server,
+                edge,
+                (origin, patience),
+                &self.wanted.request(),
+            );
             let error = match opened {
                 Ok((upstream, _)) => {
                     origin.set_down(false);
@@ -134,7 +139,9 @@ impl Fetch {
             };
             match error.cause {
                 Cause::Refused(..) if self.unproven.is_some() => edge.missed(&path),
-                Cause::Refused(..) => {}
+                // It may be well, and only not have this stream.
+                _ if matches!(error.phase, Phase::Answer | Phase::FirstMedia) => {}
+                Cause::Refused(..) | Cause::TooSlow => {}
                 Cause::Failed(_) | Cause::Closed | Cause::Loop(_) => origin.set_down(true),
             }
             let relayed = error.phase == Phase::Media;
@@ -149,11 +156,17 @@ impl Fetch {
     /// Relays from an origin that has said yes.
     fn relay(&mut self, mut upstream: Upstream, patience: Duration) -> Stop {
         let mut source = None;
-        self.pump(&mut upstream, &mut source, patience)
+        let stop = self
+            .pump(&mut upstream, &mut source, patience)
             .unwrap_or_else(|cause| {
-                let phase = source.map_or(Phase::FirstMedia, |_| Phase::Media);
+                let phase = source.as_ref().map_or(Phase::FirstMedia, |_| Phase::Media);
                 Stop::Failed(upstream.failed(phase, cause))
-            })
+            });
+        // One that always fails after the first frame is not hammered.
+        if source.is_some_and(|source| source.begun.elapsed() > limits::BACKOFF_MAX) {
+            self.backoff.reset();
+        }
+        stop
     }
 
     fn pump(
@@ -183,7 +196,10 @@ impl Fetch {
                     Event::Send(_) | Event::Granted(_) => {}
                 }
             }
-            let wait = source.as_mut().map_or(limits::POLL, Source::settle);
+            let merge_time = self.server.rhythm.merge_time();
+            let wait = source
+                .as_mut()
+                .map_or(limits::POLL, |source| source.settle(merge_time));
             let linger = source
                 .as_ref()
                 .map_or(Duration::ZERO, |_| limits::PULL_LINGER);
@@ -216,12 +232,18 @@ impl Fetch {
     /// The first media: the stream has a source.
     fn begin(&mut self, upstream: &Upstream) -> Source {
         let path = &self.pull.stream.path;
-        info!("{path}: comes from origin {}", upstream.origin);
+        let level = if self.backoff.is_fresh() {
+            Level::Info
+        } else {
+            Level::Debug
+        };
+        log::log!(level, "{path}: comes from origin {}", upstream.origin);
         self.unproven = None;
-        self.backoff.reset();
+        let now = Instant::now();
         Source {
             publisher: self.pull.publish(),
-            burst: Some(Instant::now()),
+            begun: now,
+            burst: Some(now),
         }
     }
 }
@@ -229,17 +251,20 @@ impl Fetch {
 /// What feeds the stream, and since when the origin's burst lasts, if it does.
 struct Source {
     publisher: Publisher<Writer>,
+    begun: Instant,
     burst: Option<Instant>,
 }
 
 impl Source {
     /// How long to wait for more. During the burst that is short, and players who are there
     /// already get time to take it.
-    fn settle(&mut self) -> Duration {
+    fn settle(&mut self, merge_time: Duration) -> Duration {
         let Some(begun) = self.burst else {
             return limits::POLL;
         };
-        while self.publisher.stream.is_crowded() && begun.elapsed() < limits::BURST_TIME {
+        // Senders take their time: two of their rounds empty any queue.
+        let patience = limits::BURST_TIME.max(merge_time.saturating_mul(2));
+        while self.publisher.stream.is_crowded() && begun.elapsed() < patience {
             thread::sleep(Duration::from_millis(1));
         }
         if begun.elapsed() >= limits::BURST_TIME {

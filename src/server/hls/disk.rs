@@ -1,10 +1,11 @@
 //! One stream's files: everything appears by rename, complete.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::config;
 use crate::limits;
@@ -15,7 +16,9 @@ use crate::wire::name::StreamPath;
 /// Where the files of a stream are, and their content.
 #[derive(Debug)]
 pub struct Disk {
-    /// `[hls_path]/[app]`.
+    /// `[hls_path]`.
+    root: PathBuf,
+    /// `[app]` in it.
     app: PathBuf,
     /// `[app]/[stream].m3u8`.
     playlist: PathBuf,
@@ -27,6 +30,10 @@ pub struct Disk {
     prefix: String,
     cleanup: bool,
     lease: Option<Lease>,
+    /// The playlist that was there when the lease was taken.
+    found: Option<Playlist>,
+    /// When the segments that are not in the playlist any more were first seen so.
+    departed: BTreeMap<u64, Instant>,
     /// The segment that is being written, under its temporary name.
     temporary: Option<(PathBuf, File)>,
 }
@@ -45,9 +52,12 @@ impl Disk {
             segments: app.join(name),
             lock: app.join(format!(".{name}.lock")),
             app,
+            root: settings.path.clone(),
             prefix,
             cleanup: settings.cleanup,
             lease: None,
+            found: None,
+            departed: BTreeMap::new(),
             temporary: None,
         }
     }
@@ -62,26 +72,42 @@ impl Disk {
             return Ok(());
         }
         self.lease = None;
-        fs::create_dir_all(&self.app)?;
+        fs::create_dir_all(&self.root)?;
+        directory(&self.app)?;
         self.lease = Some(Lease::take(&self.lock)?);
+        self.found = self.resume();
         Ok(())
     }
 
-    /// Takes up the playlist that is there, without the segments that are not, and removes what a
-    /// writer before us left half written.
-    pub fn resume(&self) -> Option<Playlist> {
-        for (path, name, _) in self.files() {
+    /// The playlist that was there when the stream was claimed, once after each claim.
+    pub const fn found(&mut self) -> Option<Playlist> {
+        self.found.take()
+    }
+
+    /// Takes up the playlist that is there, and removes what a writer before us left half written.
+    fn resume(&self) -> Option<Playlist> {
+        for (path, name) in self.files() {
             if name.ends_with(".tmp") {
                 // If it stays, it stays hidden.
                 let _ = fs::remove_file(path);
             }
         }
         let mut text = String::new();
-        let file = File::open(&self.playlist).ok()?;
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(&self.playlist)
+            .ok()?;
         file.take(limits::MAX_PLAYLIST_BYTES)
             .read_to_string(&mut text)
             .ok()?;
         let mut playlist = Playlist::decode(&text)?;
+        self.prune(&mut playlist);
+        Some(playlist)
+    }
+
+    /// Takes segments off `playlist` until all of them are there.
+    pub fn prune(&self, playlist: &mut Playlist) {
         let numbers = playlist.sequence..playlist.next();
         let missing = numbers
             .rev()
@@ -89,7 +115,6 @@ impl Disk {
         while missing.is_some_and(|missing| playlist.sequence <= missing) {
             playlist.pop();
         }
-        Some(playlist)
     }
 
     /// Appends to segment `number`, which nobody sees before [`Self::publish`].
@@ -131,33 +156,33 @@ impl Disk {
         written
     }
 
-    /// Removes segments that no player can still want: those left the playlist, and have been
-    /// there for its whole duration once more.
-    pub fn clean(&self, playlist: &Playlist) {
-        let newest = self.modified(playlist.next().saturating_sub(1));
-        let Some(newest) = newest.filter(|_| self.cleanup) else {
+    /// Removes segments that no player can still want: those that left the playlist as long ago as
+    /// it lasts, and a segment more [HLS §6.2.2].
+    pub fn clean(&mut self, playlist: &Playlist, now: Instant) {
+        if !self.cleanup {
             return;
-        };
-        // From its completion a segment is listed for the playlist's duration, and kept for its
-        // own and the playlist's after that.
+        }
         let target = u64::from(playlist.target).saturating_mul(1000);
-        let keep = playlist.duration().saturating_add(target).saturating_mul(2);
-        let keep = Duration::from_millis(keep);
-        for (path, name, modified) in self.files() {
+        let keep = Duration::from_millis(playlist.duration().saturating_add(target));
+        let mut departed = BTreeMap::new();
+        for (path, name) in self.files() {
             let number = name.strip_suffix(".ts").and_then(|name| name.parse().ok());
-            let gone = number.is_some_and(|number: u64| number < playlist.sequence);
-            let age = newest.duration_since(modified).unwrap_or_default();
-            if gone && age > keep {
-                // If it cannot be removed now, the next round tries again.
-                let _ = fs::remove_file(path);
+            let Some(number) = number.filter(|&number: &u64| number < playlist.sequence) else {
+                continue;
+            };
+            let since = self.departed.get(&number).copied().unwrap_or(now);
+            let gone = now.saturating_duration_since(since) > keep;
+            if !gone || fs::remove_file(path).is_err() {
+                departed.insert(number, since);
             }
         }
+        self.departed = departed;
     }
 
     fn open(&mut self, number: u64) -> io::Result<&mut File> {
         if self.temporary.is_none() {
             self.claim()?;
-            fs::create_dir_all(&self.segments)?;
+            directory(&self.segments)?;
             let path = self.segments.join(format!(".{number}.ts.tmp"));
             let file = create(&path)?;
             self.temporary = Some((path, file));
@@ -169,31 +194,23 @@ impl Disk {
     fn write(&self, playlist: &Playlist) -> io::Result<()> {
         let name = self.playlist.file_name().unwrap_or_default();
         let temporary = self.app.join(format!(".{}.tmp", name.to_string_lossy()));
-        let mut file = create(&temporary)?;
-        file.write_all(playlist.encode(&self.prefix).as_bytes())?;
-        drop(file);
-        fs::rename(&temporary, &self.playlist)
+        let written = create(&temporary)
+            .and_then(|mut file| file.write_all(playlist.encode(&self.prefix).as_bytes()))
+            .and_then(|()| fs::rename(&temporary, &self.playlist));
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        written
     }
 
     fn segment(&self, number: u64) -> PathBuf {
         self.segments.join(format!("{number}.ts"))
     }
 
-    fn modified(&self, number: u64) -> Option<SystemTime> {
-        fs::metadata(self.segment(number)).ok()?.modified().ok()
-    }
-
-    /// Path, name and age of the files beside the segments.
-    fn files(&self) -> impl Iterator<Item = (PathBuf, String, SystemTime)> {
+    /// Path and name of the files beside the segments.
+    fn files(&self) -> impl Iterator<Item = (PathBuf, String)> {
         let entries = fs::read_dir(&self.segments).into_iter().flatten().flatten();
-        entries.filter_map(|entry| {
-            let modified = entry.metadata().ok()?.modified().ok()?;
-            Some((
-                entry.path(),
-                entry.file_name().into_string().ok()?,
-                modified,
-            ))
-        })
+        entries.filter_map(|entry| Some((entry.path(), entry.file_name().into_string().ok()?)))
     }
 }
 
@@ -214,4 +231,17 @@ fn create(path: &Path) -> io::Result<File> {
         .create_new(true)
         .custom_flags(libc::O_NOFOLLOW)
         .open(path)
+}
+
+/// Makes sure of a directory below the root. A link is not followed: it may have been put there by
+/// somebody else who may write here, to have us write where only we may.
+fn directory(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    if fs::symlink_metadata(path)?.is_dir() {
+        return Ok(());
+    }
+    Err(ErrorKind::NotADirectory.into())
 }

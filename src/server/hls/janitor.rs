@@ -1,7 +1,8 @@
 //! Removes the files of streams that have been idle for `hls_dispose`.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -27,40 +28,43 @@ pub fn run(server: &Arc<Server>, root: &Path, dispose: Duration) {
     }
 }
 
-/// When a playlist was changed last, and since when we know it so. Its age by the clock on the
-/// wall would mean nothing after that was set.
+/// When a stream was changed last, by its segments' directory, and since when we know it so. Its age
+/// by the clock on the wall would mean nothing after that was set.
 type Seen = HashMap<PathBuf, (SystemTime, Instant)>;
 
 fn round(root: &Path, dispose: Duration, before: &Seen, now: Instant) -> Seen {
     let mut seen = Seen::new();
-    for playlist in playlists(root) {
-        let Some(changed) = modified(&playlist) else {
+    for segments in streams(root) {
+        let Some(changed) = changed(&segments) else {
             continue;
         };
-        let since = match before.get(&playlist) {
+        let since = match before.get(&segments) {
             Some((known, since)) if *known == changed => *since,
             _ => now,
         };
         let idle = now.saturating_duration_since(since);
-        if idle < dispose || !remove(&playlist, changed) {
-            seen.insert(playlist, (changed, since));
+        if idle < dispose || !remove(&segments, changed) {
+            seen.insert(segments, (changed, since));
         }
     }
     seen
 }
 
 /// Removes a stream's files, unless somebody writes it; whether it did.
-fn remove(playlist: &Path, changed: SystemTime) -> bool {
-    let segments = playlist.with_extension("");
-    let Ok(_lease) = Lease::take(&lock(&segments)) else {
+fn remove(segments: &Path, known: SystemTime) -> bool {
+    let Ok(_lease) = Lease::take(&lock(segments)) else {
         return false;
     };
-    if modified(playlist) != Some(changed) {
+    if changed(segments) != Some(known) {
         return false;
     }
     // The playlist first: what it names must be there as long as it is.
-    let removed = fs::remove_file(playlist).is_ok();
-    for entry in fs::read_dir(&segments).into_iter().flatten().flatten() {
+    if let Err(error) = fs::remove_file(playlist(segments))
+        && error.kind() != ErrorKind::NotFound
+    {
+        return false;
+    }
+    for entry in fs::read_dir(segments).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.ends_with(".ts") || name.ends_with(".tmp") {
@@ -69,31 +73,41 @@ fn remove(playlist: &Path, changed: SystemTime) -> bool {
         }
     }
     // Fails, rightly, if somebody put something else there.
-    let _ = fs::remove_dir(&segments);
-    info!("{}: idle, its files are removed", playlist.display());
-    removed
+    let _ = fs::remove_dir(segments);
+    info!("{}: idle, its files are removed", segments.display());
+    true
 }
 
-/// The playlists that we wrote, or a sibling: those with a lock file.
-fn playlists(root: &Path) -> Vec<PathBuf> {
+/// The directories of segments that we made, or a sibling: those with a lock file.
+fn streams(root: &Path) -> Vec<PathBuf> {
     let apps = fs::read_dir(root).into_iter().flatten().flatten();
-    let files = apps.flat_map(|app| fs::read_dir(app.path()).into_iter().flatten().flatten());
+    let files = apps
+        .filter(is_directory)
+        .flat_map(|app| fs::read_dir(app.path()).into_iter().flatten().flatten());
     files
-        .map(|file| file.path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "m3u8")
-        })
-        .filter(|path| lock(&path.with_extension("")).is_file())
+        .filter(is_directory)
+        .map(|directory| directory.path())
+        .filter(|segments| lock(segments).is_file())
         .collect()
+}
+
+/// A link to one is not one.
+fn is_directory(entry: &DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| kind.is_dir())
+}
+
+/// Every segment is made in the directory, and renamed there: its time tells.
+fn changed(segments: &Path) -> Option<SystemTime> {
+    fs::symlink_metadata(segments).ok()?.modified().ok()
+}
+
+fn playlist(segments: &Path) -> PathBuf {
+    let name = segments.file_name().unwrap_or_default();
+    segments.with_file_name(format!("{}.m3u8", name.to_string_lossy()))
 }
 
 /// The lock file of the stream whose segments are in `segments`.
 fn lock(segments: &Path) -> PathBuf {
     let name = segments.file_name().unwrap_or_default();
     segments.with_file_name(format!(".{}.lock", name.to_string_lossy()))
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::symlink_metadata(path).ok()?.modified().ok()
 }

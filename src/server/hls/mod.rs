@@ -59,19 +59,19 @@ impl Hls {
     }
 
     /// Claims the files of a stream, before its publisher is told yes. A recording of the same
-    /// stream by this process ends: its publisher has left, or is being taken over.
+    /// stream by this process has ended with its publisher; with `takeover` it ends now.
     ///
     /// A disk that fails is no reason to refuse: HLS begins when it can.
     ///
     /// # Errors
     ///
     /// Another process writes them: somebody publishes the stream there.
-    pub fn claim(&self, path: &StreamPath) -> Result<Disk, Refusal> {
+    pub fn claim(&self, path: &StreamPath, takeover: bool) -> Result<Disk, Refusal> {
         let mut disk = Disk::new(&self.settings, path);
         let until = deadline(limits::HLS_CLAIM_DEADLINE);
         loop {
             let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(seat) = running.get(path) {
+            if let Some(seat) = running.get(path).filter(|_| takeover) {
                 seat.stream.leave(seat.player);
             }
             drop(running);

@@ -1,12 +1,13 @@
 //! From a stream's frames to its files.
 
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use log::{info, warn};
 
 use crate::config;
-use crate::hls::segmenter::{Cut, Segmenter, Settings, Step, Unfit};
+use crate::hls::segmenter::Segmenter;
+use crate::hls::{Cut, Settings, Step, Unfit};
 use crate::hub::frame::Frame;
 use crate::limits;
 use crate::server::hls::disk::Disk;
@@ -34,8 +35,8 @@ pub struct Recorder {
 
 impl Recorder {
     /// Goes on from what is on `disk`.
-    pub fn new(settings: &config::Hls, path: String, disk: Disk) -> Self {
-        let playlist = disk.resume();
+    pub fn new(settings: &config::Hls, path: String, mut disk: Disk) -> Self {
+        let playlist = disk.found();
         let cut = Settings {
             fragment: milliseconds(settings.fragment),
             least_target: milliseconds(settings.fragment.mul_f64(settings.td_ratio)),
@@ -61,12 +62,7 @@ impl Recorder {
             _ => Ok(Step::Nothing),
         };
         match step {
-            Ok(Step::Nothing) => {}
-            Ok(Step::Cut(cut)) => self.cut(&cut),
-            Ok(Step::Discard) => {
-                self.disk.discard();
-                self.void = false;
-            }
+            Ok(step) => self.step(&step),
             Err(unfit) => self.unfit(unfit),
         }
         if self.segmenter.waiting() >= limits::HLS_WRITE_BYTES {
@@ -77,42 +73,75 @@ impl Recorder {
 
     /// Ends the last segment.
     pub fn finish(mut self) {
-        if let Some(cut) = self.segmenter.finish() {
-            self.cut(&cut);
+        let step = self.segmenter.finish();
+        self.step(&step);
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Nothing => {}
+            Step::Cut(cut) => self.cut(cut),
+            Step::Discard => self.discard(),
         }
+    }
+
+    fn discard(&mut self) {
+        self.disk.discard();
+        self.void = false;
     }
 
     fn cut(&mut self, cut: &Cut) {
         self.append(&cut.bytes);
-        if core::mem::take(&mut self.void) {
+        self.take_up();
+        let most = self.playlist.as_ref().map(|playlist| playlist.target);
+        let fits = most.is_none_or(|most| cut.duration.saturating_add(500) / 1000 <= most);
+        if self.void || !fits {
+            self.discard();
             self.interrupted = true;
-            return;
+        } else if let Err(error) = self.publish(cut) {
+            self.interrupted = true;
+            self.failed(&error);
+        } else {
+            self.interrupted = false;
+            if core::mem::take(&mut self.failing) {
+                info!("{}: HLS is written again", self.path);
+            }
         }
+        if let Some(playlist) = &self.playlist {
+            self.disk.clean(playlist, Instant::now());
+        }
+    }
+
+    /// If the stream had to be claimed again, another process may have written it meanwhile.
+    fn take_up(&mut self) {
+        let Some(found) = self.disk.found() else {
+            return;
+        };
+        let ours = self.playlist.as_ref().map_or(0, Playlist::next);
+        if found.next() >= ours {
+            self.segmenter.retarget(found.target);
+            self.interrupted = true;
+            self.playlist = Some(found);
+        }
+    }
+
+    fn publish(&mut self, cut: &Cut) -> io::Result<()> {
         let target = self.segmenter.target().unwrap_or(1);
-        let mut playlist = self
-            .playlist
-            .clone()
-            .unwrap_or_else(|| Playlist::new(target, first_number()));
+        let mut playlist = match &self.playlist {
+            Some(playlist) => playlist.clone(),
+            None => Playlist::new(target, first_number()),
+        };
+        // Somebody may have removed what it lists.
+        self.disk.prune(&mut playlist);
         let number = playlist.next();
         let segment = Segment {
             duration: cut.duration,
             discontinuity: cut.discontinuity || self.interrupted,
         };
         playlist.push(segment, self.window);
-        match self.disk.publish(number, &playlist) {
-            Ok(()) => {
-                self.interrupted = false;
-                if core::mem::take(&mut self.failing) {
-                    info!("{}: HLS is written again", self.path);
-                }
-                self.disk.clean(&playlist);
-                self.playlist = Some(playlist);
-            }
-            Err(error) => {
-                self.interrupted = true;
-                self.failed(&error);
-            }
-        }
+        self.disk.publish(number, &playlist)?;
+        self.playlist = Some(playlist);
+        Ok(())
     }
 
     fn append(&mut self, bytes: &[u8]) {
@@ -137,9 +166,8 @@ impl Recorder {
     }
 
     fn unfit(&mut self, unfit: Unfit) {
-        if matches!(unfit, Unfit::VideoCodec | Unfit::Header) {
-            self.disk.discard();
-            self.void = false;
+        if matches!(unfit, Unfit::VideoCodec | Unfit::VideoHeader) {
+            self.discard();
         }
         if self.told.contains(&unfit) {
             return;
@@ -147,8 +175,9 @@ impl Recorder {
         self.told.push(unfit);
         let what = match unfit {
             Unfit::AudioCodec => "its audio is neither AAC nor MP3: HLS goes without",
+            Unfit::AudioHeader => "its audio sequence header makes no sense: HLS goes without",
             Unfit::VideoCodec => "its video is not H.264: no HLS",
-            Unfit::Header => "a sequence header makes no sense: no HLS",
+            Unfit::VideoHeader => "its video sequence header makes no sense: no HLS",
             Unfit::Frame => "frames that make no sense are left out of HLS",
         };
         warn!("{}: {what}", self.path);

@@ -43,9 +43,9 @@ pub(super) fn serve(
     })?;
     let mut sink = [0; limits::PLAYER_READ_BYTES];
     connection.set_read_timeout(None)?;
-    // It has nothing more to say: only its end counts.
-    while connection.read_again(&mut sink)? > 0 {}
-    let why = seat.end();
+    // It has nothing more to say: only its end counts, whether a close or a reset.
+    while matches!(connection.read_again(&mut sink), Ok(1..)) {}
+    let why = seat.why(connection);
     info!("{connection}: player of {} ended: {why}", stream.path);
     Ok(why)
 }

@@ -57,7 +57,7 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
         // A sender sees to that for a player.
         Ok(_) if connection.is_playing() => {}
         Ok(_) => connection.linger(),
-        Err(_) => connection.reset(),
+        Err(_) => connection.reset("it failed"),
     }
 }
 
