@@ -354,6 +354,3 @@ impl fmt::Display for Date {
         )
     }
 }
-
-#[cfg(test)]
-mod tests;

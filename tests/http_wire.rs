@@ -1,4 +1,8 @@
-use super::*;
+#![cfg(test)]
+//! HTTP heads: requests in, responses out.
+
+use srs_lite::limits;
+use srs_lite::wire::http::{Date, Head, HttpError, Method, Part, Request};
 
 fn parse(text: &str) -> Result<Option<(Request<'_>, usize)>, HttpError> {
     Request::parse(text.as_bytes())
