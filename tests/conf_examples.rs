@@ -50,6 +50,23 @@ fn the_edges_share_a_port_and_nothing_else() {
 }
 
 #[test]
+fn the_hls_origins_share_everything_but_their_pid() {
+    let load = |name: &str| Config::load(&Path::new("conf").join(name)).unwrap();
+    let (one, two) = (load("origin.hls.only1.conf"), load("origin.hls.only2.conf"));
+    let listens_on = |port| vec![ListenAddress { ip: None, port }];
+    let (http, hls) = (one.http_server.as_ref().unwrap(), one.hls.as_ref().unwrap());
+    assert_eq!(one.listen, listens_on(1935));
+    assert_eq!(http.listen, listens_on(8080));
+    assert_eq!(http.dir, hls.path, "what is written is served");
+    assert!(one.pid.is_some() && one.pid != two.pid);
+    let same = Config {
+        pid: one.pid.clone(),
+        ..two
+    };
+    assert_eq!(one, same);
+}
+
+#[test]
 fn full_conf_is_the_defaults() {
     let full = Config::load(Path::new("conf/full.conf")).unwrap();
     assert_eq!(full, Config::parse("", "nothing").unwrap());
@@ -96,6 +113,14 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("publish.firstpkt_timeout", "7", ""),
     ("publish.normal_timeout", "7", ""),
     ("publish.republish", "\"takeover\"", ""),
+    ("hls.enabled", "true", ""),
+    ("hls.hls_path", "\"a\"", "hls.enabled = true"),
+    ("hls.hls_fragment", "2.5", "hls.enabled = true"),
+    ("hls.hls_window", "7", "hls.enabled = true"),
+    ("hls.hls_td_ratio", "1.5", "hls.enabled = true"),
+    ("hls.hls_cleanup", "false", "hls.enabled = true"),
+    ("hls.hls_dispose", "0", "hls.enabled = true"),
+    ("hls.hls_entry_prefix", "\"/a\"", "hls.enabled = true"),
     ("security.enabled", "false", ""),
     ("security.allow", "[\"publish private\"]", ""),
     ("security.deny", "[\"publish 10.0.0.1\"]", ""),

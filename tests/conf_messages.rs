@@ -196,6 +196,24 @@ fn http_keys_must_fit_together() {
              there is, found \"/a.flv\"",
         ),
         (
+            "[hls]\nenabled = true\n[cluster]\nmode = \"remote\"\norigin = \"a\"",
+            "2: key `hls.enabled`: an edge forwards what is published to it; enable it at the \
+             origin",
+        ),
+        (
+            "[hls]\nhls_ctx = false",
+            "2: key `hls.hls_ctx`: a directive of SRS that this version does not have: every \
+             process serves every player, without sessions; remove it",
+        ),
+        (
+            "[hls]\nhls_fragment = 0.5",
+            "2: key `hls.hls_fragment`: expected seconds from 1 to 60, found 0.5",
+        ),
+        (
+            "[hls]\nhls_td_ratio = 0.9",
+            "2: key `hls.hls_td_ratio`: expected a number from 1.0 to 10.0, found 0.9",
+        ),
+        (
             "[http_server]\ncrossdomain = true",
             "2: key `http_server.crossdomain`: a directive of SRS that this version does not \
              have: pages of other sites may always play what is here; remove it",

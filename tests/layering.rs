@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("wire", &["wire", "limits"], PURE),
     ("session", &["session", "wire", "limits"], PURE),
+    ("hls", &["hls", "wire", "limits"], PURE),
     (
         "hub",
         &["hub", "limits"],
@@ -22,7 +23,9 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "server",
-        &["server", "hub", "session", "wire", "config", "limits"],
+        &[
+            "server", "hub", "hls", "session", "wire", "config", "limits",
+        ],
         &[],
     ),
 ];

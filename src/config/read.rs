@@ -16,6 +16,7 @@ use super::{
 /// The configuration of a file; mistakes stay with the document.
 pub(super) fn config(file: &mut Document<'_>) -> Config {
     let listen = listen(file, "listen", 1935);
+    let cluster = cluster(file, &listen);
     Config {
         max_connections: file.read(
             "max_connections",
@@ -28,12 +29,12 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
             Some((!path.is_empty()).then(|| PathBuf::from(path)))
         }),
         log: log(file),
-        cluster: cluster(file, &listen),
         play: play(file),
         publish: publish(file),
         security: security(file),
-        hls: hls(file),
+        hls: hls(file, &cluster),
         http_server: http_server(file, &listen),
+        cluster,
         listen,
     }
 }
@@ -186,7 +187,7 @@ fn publish(file: &mut Document<'_>) -> Publish {
     }
 }
 
-fn hls(file: &mut Document<'_>) -> Option<Hls> {
+fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
     let switch = |value: &DeValue<'_>| value.as_bool();
     let enabled = file.read("hls.enabled", false, "true or false", switch);
     let hls = Hls {
@@ -229,14 +230,14 @@ fn hls(file: &mut Document<'_>) -> Option<Hls> {
         entry_prefix: file.read(
             "hls.hls_entry_prefix",
             String::new(),
-            "the beginning of a URL (\"https://cdn.example\"), or \"\"",
-            |value| {
-                let text = value.as_str()?;
-                let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-                plain.then(|| text.to_owned())
-            },
+            "the beginning of a URL (\"https://cdn.example\"), up to 100 characters, or \"\"",
+            |value| value::url_prefix(value).map(str::to_owned),
         ),
     };
+    if enabled && *cluster != Cluster::Local {
+        let message = "an edge forwards what is published to it; enable it at the origin";
+        file.refuse("hls.enabled", message);
+    }
     enabled.then(|| Hls {
         dispose: hls.dispose.filter(|dispose| !dispose.is_zero()),
         ..hls

@@ -43,6 +43,14 @@ pub(super) fn ratio(value: &DeValue<'_>, range: RangeInclusive<f64>) -> Option<f
     Some(ratio).filter(|ratio| range.contains(ratio))
 }
 
+/// What a line of a playlist may begin with. With names of full length, the longest playlist still
+/// is within `MAX_PLAYLIST_BYTES`.
+pub(super) fn url_prefix<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
+    let text = value.as_str().filter(|text| text.len() <= 100)?;
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (plain && !text.starts_with('#')).then_some(text)
+}
+
 /// Milliseconds within `range`.
 pub(super) fn milliseconds(value: &DeValue<'_>, range: RangeInclusive<u64>) -> Option<Duration> {
     number(value, range).map(Duration::from_millis)

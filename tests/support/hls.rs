@@ -45,7 +45,7 @@ impl Playlist {
         assert_eq!(lines.next(), Some("#EXT-X-VERSION:3"), "4.3.1.2");
         let mut value = |tag: &str| -> Option<u64> {
             let line = lines.next_if(|line| line.starts_with(tag))?;
-            Some(line[tag.len()..].parse().unwrap())
+            Some(line.strip_prefix(tag)?.parse().unwrap())
         };
         let target = value("#EXT-X-TARGETDURATION:").expect("4.3.3.1");
         let sequence = value("#EXT-X-MEDIA-SEQUENCE:").expect("4.3.3.2");

@@ -73,7 +73,8 @@ impl Server {
     }
 
     fn run(directory: TempDir, file: &Path) -> Self {
-        Self::run_in(&directory.path().to_owned(), directory, file)
+        let working = directory.path().to_owned();
+        Self::run_in(&working, directory, file)
     }
 
     fn run_in(working: &Path, directory: TempDir, file: &Path) -> Self {
