@@ -9,7 +9,9 @@ cd "$(dirname "$0")/.."
 # and libFuzzer is C++.
 needed=(ffmpeg iproute2 util-linux g++)
 clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
-    gstreamer1.0-plugins-bad)
+    gstreamer1.0-plugins-bad chromium)
+# It may be there from elsewhere, in one package with Node.js.
+command -v npm >/dev/null || clients+=(nodejs npm)
 
 max_binary=2000000 # bytes, stripped
 max_crates=35
@@ -37,6 +39,11 @@ packages() {
     [ "$(id -u)" = 0 ] || fail "packages are missing: sudo ${install[*]}"
     apt-get update
     DEBIAN_FRONTEND=noninteractive "${install[@]}"
+}
+
+browser_libraries() {
+    command -v npm >/dev/null || [ "${SRS_LITE_WITHOUT_CLIENTS:-}" != 1 ] || return 0
+    npm ci --prefix tests/browser
 }
 
 fuzz_tool() {
@@ -75,6 +82,7 @@ release() {
 }
 
 step "Debian packages" packages
+step "libraries of the browser tests" browser_libraries
 step "cargo-fuzz" fuzz_tool
 step "format" format
 step "lints" cargo clippy --locked --all-targets -- -D warnings

@@ -260,18 +260,16 @@ impl Connection {
         let _ = self.registered.set(registered);
     }
 
+    /// Whether the peer has closed, and sent nothing before that nobody has read.
+    pub fn is_closed_by_peer(&self) -> bool {
+        let peek = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+        let peeked = nix::sys::socket::recv(self.socket.as_raw_fd(), &mut [0], peek);
+        matches!(peeked, Ok(0))
+    }
+
     /// Why we have reset it, if we have.
     pub fn reset_reason(&self) -> Option<&'static str> {
         self.reset.get().copied()
-    }
-
-    /// Whether the peer has closed, although nobody reads at the moment.
-    pub fn is_closed_by_peer(&self) -> bool {
-        let peek = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
-        matches!(
-            nix::sys::socket::recv(self.socket.as_raw_fd(), &mut [0], peek),
-            Ok(0)
-        )
     }
 
     /// Throws away what the kernel holds for the peer, and ends both directions.

@@ -1,19 +1,21 @@
-//! Panics on demand, for tests of what a panic may harm.
+//! Failures on demand, for tests of what they may harm.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Where a panic can be asked for.
+/// Where a failure can be asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Place {
     /// In a sender's round.
     Sender,
     /// On a publisher's thread.
     Publisher,
+    /// Where a sender is started.
+    Start,
 }
 
 static ARMED: Mutex<Vec<(Place, String)>> = Mutex::new(Vec::new());
 
-/// The next time that `place` of the stream at `path` is passed, it panics.
+/// The next time that `place` of the stream at `path` is passed, it fails.
 pub(crate) fn arm(place: Place, path: &str) {
     let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
     armed.push((place, path.to_owned()));
@@ -21,12 +23,14 @@ pub(crate) fn arm(place: Place, path: &str) {
 
 /// Panics if that was asked for.
 pub(crate) fn maybe_panic(place: Place, path: &str) {
+    assert!(!fires(place, path), "asked for");
+}
+
+/// Whether a failure was asked for: once.
+pub(crate) fn fires(place: Place, path: &str) -> bool {
     let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(index) = armed.iter().position(|(p, s)| *p == place && s == path) {
-        armed.swap_remove(index);
-        drop(armed);
-        panic!("asked for");
-    }
+    let index = armed.iter().position(|(p, s)| *p == place && s == path);
+    index.map(|index| armed.swap_remove(index)).is_some()
 }
 
 #[cfg(test)]
@@ -166,6 +170,25 @@ mod tests {
         let y = site.open(Purpose::Publish, "y");
         publish(&y, 4);
         assert_eq!(next(&mut at_y), Some(4), "its player was kept");
+        site.running.stop();
+    }
+
+    #[test]
+    fn a_sender_that_cannot_start_costs_its_player_only() {
+        let site = Site::start();
+        let x = site.open(Purpose::Publish, "start");
+        publish(&x, 1);
+        arm(Place::Start, "live/start");
+        let mut unlucky = site.open(Purpose::Play, "start");
+        while next(&mut unlucky).is_some() {}
+        let mut player = site.open(Purpose::Play, "start");
+        assert_eq!(next(&mut player), Some(1), "from the cache");
+        publish(&x, 2);
+        assert_eq!(next(&mut player), Some(2));
+        drop(x);
+        let x = site.open(Purpose::Publish, "start");
+        publish(&x, 3);
+        assert_eq!(next(&mut player), Some(3), "from another publisher");
         site.running.stop();
     }
 }

@@ -34,7 +34,8 @@ pub fn serve(
     request: &StreamRequest,
 ) -> Result<Cow<'static, str>, ConnectionError> {
     let hops = peer.session.hops();
-    let attached = match find(&peer.server, &peer.connection, request, hops) {
+    let (server, connection) = (Arc::clone(&peer.server), Arc::clone(&peer.connection));
+    let attached = match find(&server, &connection, request, hops, || peer.has_left()) {
         Ok(attached) => attached,
         Err(denied) => {
             let why = denied.why();
@@ -90,7 +91,7 @@ impl Denied {
     }
 }
 
-/// The stream, live.
+/// The stream, live. `has_left` is asked now and then whether the player still waits.
 ///
 /// # Errors
 ///
@@ -100,6 +101,7 @@ pub fn find(
     connection: &Connection,
     request: &StreamRequest,
     hops: u32,
+    mut has_left: impl FnMut() -> bool,
 ) -> Result<Attached<Writer>, Denied> {
     let security = &server.config.security;
     let allowed = security.check(Access::Play, connection.peer.ip());
@@ -110,7 +112,8 @@ pub fn find(
     let wait = server.config.play.play_wait;
     let deadline = deadline(wait);
     if let Some(edge) = &server.edge {
-        edge.want(server, &attached, (request, hops), deadline)
+        let mut is_done = || has_left() || Instant::now() >= deadline;
+        edge.want(server, &attached, (request, hops), &mut is_done)
             .map_err(Denied::Unavailable)?;
     }
     while Instant::now() < deadline && !server.is_stopping() {
@@ -120,7 +123,7 @@ pub fn find(
         if attached.stream.wait_live(look.min(deadline)) {
             return Ok(attached);
         }
-        if connection.is_closed_by_peer() {
+        if has_left() {
             return Err(Denied::Missing("it left".to_owned()));
         }
     }
@@ -171,6 +174,10 @@ fn hand_over(
         let registry = Arc::clone(&server.registry);
         let sender = Sender::new(registry, Arc::clone(stream), server.rhythm.clone(), joins);
         let rung = sender.rung();
+        #[cfg(test)]
+        if crate::server::fault::fires(crate::server::fault::Place::Start, &stream.path) {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
         let thread = server
             .threads
             .spawn(Role::Send, server.next_id(), move || sender.run())?;
@@ -189,11 +196,7 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<Cow<'static, str>, ConnectionE
     let mut buffer = [0; limits::PLAYER_READ_BYTES];
     peer.connection.set_read_timeout(None)?;
     loop {
-        let length = peer.connection.read_again(&mut buffer)?;
-        if length == 0 {
-            return Ok(seat.why(&peer.connection).into());
-        }
-        peer.received(buffer.get(..length).unwrap_or_default());
+        // First what it said while it waited.
         while let Some(actions) = peer.actions()? {
             for action in actions {
                 match action {
@@ -211,6 +214,11 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<Cow<'static, str>, ConnectionE
         if !replies.is_empty() && !seat.reply(replies) {
             return Ok("takes no replies".into());
         }
+        let length = peer.connection.read_again(&mut buffer)?;
+        if length == 0 {
+            return Ok(seat.why(&peer.connection).into());
+        }
+        peer.received(buffer.get(..length).unwrap_or_default());
     }
 }
 

@@ -1,7 +1,7 @@
 //! One RTMP connection: read → assemble → handle → act.
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -168,6 +168,19 @@ impl Peer {
         result.map(|()| Some(actions))
     }
 
+    /// Takes in what a player says while it waits for its stream; whether it has left.
+    pub fn has_left(&mut self) -> bool {
+        let mut buffer = [0; limits::PLAYER_READ_BYTES];
+        while self.input.len() < limits::MAX_MESSAGE_LENGTH_EARLY {
+            match self.connection.read_waiting(&mut buffer) {
+                Ok(0) => return true,
+                Ok(length) => self.received(buffer.get(..length).unwrap_or_default()),
+                Err(error) => return error.kind() != ErrorKind::WouldBlock,
+            }
+        }
+        false
+    }
+
     /// The replies that wait to be written.
     pub fn take_outbox(&mut self) -> Bytes {
         self.outbox.split().freeze()
@@ -227,8 +240,10 @@ impl Peer {
             Err(refusal) => {
                 let why = &refusal.why;
                 info!(
-                    "{}: may not publish {}: {why}",
-                    self.connection, request.path
+                    "{}: may not publish {}: {}",
+                    self.connection,
+                    request.path,
+                    escape(why)
                 );
                 self.refuse(refusal.code, why)?;
                 Ok(Next::End("refused".into()))

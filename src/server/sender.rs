@@ -24,8 +24,9 @@ pub struct Writer {
     connection: Arc<Connection>,
     frames: FrameReceiver,
     unsent: Unsent,
-    /// Whether more can come out of the queue; if not, until when the player may take the rest.
+    /// Whether more can come out of the queue.
     open: bool,
+    /// Until when the player may take the rest, once it has left or its stream is over.
     end: Option<Instant>,
     /// Since when the socket has taken nothing although something waits.
     stalled: Option<Instant>,
@@ -140,11 +141,14 @@ impl Writer {
 
     /// Sends what waits, with one `sendmsg`; with more only if something has come meanwhile.
     fn round(&mut self, now: Instant) -> Rest {
+        // Not only when the queue is empty: one that takes a trickle would never come to that.
+        if self.end.is_none() && (self.connection.has_left() || self.frames.gauge.is_over()) {
+            self.end = now.checked_add(limits::OPENING_DEADLINE);
+        }
         loop {
             if self.open && self.unsent.frames.is_empty() {
                 self.open = self.frames.drain(&mut self.unsent.frames);
                 if !self.open {
-                    self.end = now.checked_add(limits::OPENING_DEADLINE);
                     let farewell = self.unsent.format.farewell();
                     if let Some(farewell) = farewell.filter(|_| self.frames.gauge.is_over()) {
                         self.unsent.push(Arc::new(Frame::control(farewell)));

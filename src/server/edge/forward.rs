@@ -150,7 +150,9 @@ impl Forward {
                     info!("{path}: {}; looking for another one", escape(&error));
                 }
             }
-            drop(frames);
+            // Before we come back: to the origin, the old connection still has the name.
+            upstream.connection.reset("it failed");
+            drop((upstream, frames));
             if begun.elapsed() > limits::BACKOFF_MAX {
                 backoff.reset();
             }

@@ -89,7 +89,8 @@ impl Edge {
         }
     }
 
-    /// Sees to it that somebody fetches the stream; waits for its turn until `deadline`.
+    /// Sees to it that somebody fetches the stream; waits for its turn unless
+    /// `left` says that the player does not.
     ///
     /// # Errors
     ///
@@ -100,7 +101,7 @@ impl Edge {
         server: &Arc<Server>,
         attached: &Attached<Writer>,
         (request, hops): (&StreamRequest, u32),
-        deadline: Instant,
+        mut left: impl FnMut() -> bool,
     ) -> Result<(), String> {
         if hops >= limits::MAX_EDGE_HOPS {
             return Err("the edges form a loop: an edge's origin must not lead back to it".into());
@@ -117,14 +118,15 @@ impl Edge {
         let wanted = Wanted {
             server: Arc::clone(server),
             path,
-            request,
+            proven: request,
+            newest: false,
         };
         let slots = loop {
             let counted = Counted::new(&self.pulls, limits::MAX_PULLS);
             let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS);
             match (counted, unproven) {
                 (Some(counted), Some(unproven)) => break (counted, unproven),
-                _ if Instant::now() >= deadline || server.is_stopping() => {
+                _ if left() || server.is_stopping() => {
                     return Err("too many streams are being looked for; try again".to_owned());
                 }
                 _ => thread::sleep(limits::POLL),
@@ -209,16 +211,27 @@ impl Edge {
 pub struct Wanted {
     server: Arc<Server>,
     path: String,
-    /// What the player asked for that was first.
-    request: ClientRequest,
+    /// What brought media last; before that, what the first player asked for.
+    proven: ClientRequest,
+    /// Whether it is the turn of what the newest player asked for.
+    newest: bool,
 }
 
 impl Wanted {
-    /// What the newest player asked for: one with a bad token must not speak for all others.
-    fn request(&self) -> ClientRequest {
-        let edge = self.server.edge.as_ref();
+    /// In turn what is known to be good and what the newest player asked for: one with a bad token
+    /// must not speak for all others.
+    fn next(&mut self) -> ClientRequest {
+        let turn = self.newest;
+        self.newest = !turn;
+        let edge = self.server.edge.as_ref().filter(|_| turn);
         let newest = edge.and_then(|edge| edge.requests().get(&self.path).cloned());
-        newest.unwrap_or_else(|| self.request.clone())
+        newest.unwrap_or_else(|| self.proven.clone())
+    }
+
+    /// `request` has brought media: it goes first from now on.
+    fn prove(&mut self, request: &ClientRequest) {
+        self.proven.clone_from(request);
+        self.newest = false;
     }
 }
 

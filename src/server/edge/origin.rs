@@ -317,3 +317,32 @@ fn shake_hands(connection: &Connection, deadline: Instant) -> io::Result<()> {
     let mut s2 = [0; handshake::PACKET_LENGTH];
     connection.read_exact(&mut s2, deadline)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+
+    /// A listener whose queue is full answers nobody.
+    #[test]
+    fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        let silent = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        silent.bind(&any.into()).unwrap();
+        silent.listen(0).unwrap();
+        let full = silent.local_addr().unwrap().as_socket().unwrap();
+        let wait = Duration::from_millis(100);
+        let mut waiting = Vec::new();
+        while let Ok(socket) = TcpStream::connect_timeout(&full, wait) {
+            waiting.push(socket);
+            assert!(waiting.len() < 10, "its queue is endless");
+        }
+        let listener = TcpListener::bind(any).unwrap();
+        let good = listener.local_addr().unwrap();
+        let socket = connect(&[full, good], deadline(Duration::from_secs(2))).unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), good);
+    }
+}

@@ -117,20 +117,20 @@ impl Fetch {
     fn attempt(&mut self, edge: &Edge) -> Stop {
         let path = Arc::clone(&self.pull.stream.path);
         let mut last = Stop::Unwanted;
+        let request = self.wanted.next();
         for (origin, patience) in edge.round() {
             if self.pull.retire(Duration::ZERO, Instant::now()) {
                 return Stop::Unwanted;
             }
-            let opened = Upstream::open(
-                &self.server,
-                edge,
-                (origin, patience),
-                &self.wanted.request(),
-            );
+            let opened = Upstream::open(&self.server, edge, (origin, patience), &request);
             let error = match opened {
                 Ok((upstream, _)) => {
                     origin.set_down(false);
-                    match self.relay(upstream, patience) {
+                    let stop = self.relay(upstream, patience);
+                    if !matches!(&stop, Stop::Failed(error) if error.phase != Phase::Media) {
+                        self.wanted.prove(&request);
+                    }
+                    match stop {
                         Stop::Failed(error) => error,
                         stop @ (Stop::Unwanted | Stop::Over) => return stop,
                     }
@@ -179,10 +179,12 @@ impl Fetch {
         let first_media = deadline(patience.min(limits::ORIGIN_STALL_DEADLINE));
         let mut heard = Instant::now();
         loop {
+            let merge_time = self.server.rhythm.merge_time();
             while let Some(event) = upstream.event() {
                 match event {
                     Event::Deliver(media) => {
                         let source = source.get_or_insert_with(|| self.begin(upstream));
+                        source.make_room(merge_time);
                         if source
                             .publisher
                             .deliver(frame(media), Instant::now())
@@ -196,7 +198,6 @@ impl Fetch {
                     Event::Send(_) | Event::Granted(_) => {}
                 }
             }
-            let merge_time = self.server.rhythm.merge_time();
             let wait = source
                 .as_mut()
                 .map_or(limits::POLL, |source| source.settle(merge_time));
@@ -239,46 +240,54 @@ impl Fetch {
         };
         log::log!(level, "{path}: comes from origin {}", upstream.origin);
         self.unproven = None;
-        let now = Instant::now();
         Source {
             publisher: self.pull.publish(),
-            begun: now,
-            burst: Some(now),
+            begun: Instant::now(),
+            burst: true,
         }
     }
 }
 
-/// What feeds the stream, and since when the origin's burst lasts, if it does.
+/// What feeds the stream.
 struct Source {
     publisher: Publisher<Writer>,
     begun: Instant,
-    burst: Option<Instant>,
+    /// The origin's burst lasts.
+    burst: bool,
 }
 
 impl Source {
-    /// How long to wait for more. During the burst that is short, and players who are there
-    /// already get time to take it.
-    fn settle(&mut self, merge_time: Duration) -> Duration {
-        let Some(begun) = self.burst else {
-            return limits::POLL;
-        };
-        // Senders take their time: two of their rounds empty any queue.
-        let patience = limits::BURST_TIME.max(merge_time.saturating_mul(2));
-        while self.publisher.stream.is_crowded() && begun.elapsed() < patience {
+    /// During the burst, players who are there already get time to take it.
+    fn make_room(&self, merge_time: Duration) {
+        let patience = patience(merge_time);
+        while self.burst && self.publisher.stream.is_crowded() && self.begun.elapsed() < patience {
             thread::sleep(Duration::from_millis(1));
         }
-        if begun.elapsed() >= limits::BURST_TIME {
-            self.go_live();
+    }
+
+    /// How long to wait for more: during the burst that is short.
+    fn settle(&mut self, merge_time: Duration) -> Duration {
+        if !self.burst {
+            return limits::POLL;
         }
+        if self.begun.elapsed() >= limits::BURST_TIME {
+            self.publisher.go_live();
+        }
+        self.burst = self.begun.elapsed() < patience(merge_time);
         limits::BURST_GAP
     }
 
     /// The burst is over: who waits for the stream may join.
     fn go_live(&mut self) {
-        if self.burst.take().is_some() {
+        if core::mem::take(&mut self.burst) {
             self.publisher.go_live();
         }
     }
+}
+
+/// A sender empties its queues once per merge time, and a group of pictures may fill them often.
+fn patience(merge_time: Duration) -> Duration {
+    limits::BURST_TIME.max(merge_time.saturating_mul(8))
 }
 
 /// How long to wait between attempts.

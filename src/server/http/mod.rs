@@ -181,7 +181,7 @@ impl Peer<'_> {
         let name = format!("{}?{}", path.name, request.query);
         let (status, why) = match StreamRequest::parse(path.app.as_str(), &name) {
             Err(error) => (400, error.to_string()),
-            Ok(wanted) => match play::find(self.server, self.connection, &wanted, 0) {
+            Ok(wanted) => match self.find(&wanted) {
                 Ok(attached) if request.method == Method::Get => return Ok(Next::Play(attached)),
                 Ok(_) => {
                     let answer = Answer {
@@ -198,6 +198,13 @@ impl Peer<'_> {
         };
         let answer = Answer::text(status, &why);
         self.send(answer, request.keep_alive, request.method == Method::Head)
+    }
+
+    fn find(&self, wanted: &StreamRequest) -> Result<Attached<Writer>, Denied> {
+        let connection = self.connection;
+        play::find(self.server, connection, wanted, 0, || {
+            connection.is_closed_by_peer()
+        })
     }
 
     /// Writes an answer; `only_head` leaves out its body.
