@@ -8,6 +8,7 @@
 
 mod support;
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -95,6 +96,37 @@ fn a_second_encoder_on_another_process_is_refused_until_the_first_has_left() {
     send(&mut next, 0..2100);
     let is_resumed = |playlist: &Playlist| playlist.discontinuities() == 1;
     await_playlist(directory.path(), "a", "the next", is_resumed);
+}
+
+#[test]
+fn who_loses_the_directory_to_a_sibling_goes_on_after_it() {
+    let directory = TempDir::new();
+    let hls = directory.path().join("hls");
+    let one = Server::start(&config(&hls, "hls_fragment = 1"));
+    let other = Server::start(&config(&hls, "hls_fragment = 4"));
+    let mut loser = publishing(one.address(), "a");
+    send(&mut loser, 0..2100);
+    await_playlist(&hls, "a", "a playlist", |one| one.entries.len() == 2);
+    fs::remove_dir_all(&hls).unwrap();
+    let mut winner = publishing(other.address(), "a");
+    send(&mut winner, 0..9000);
+    let theirs = await_playlist(&hls, "a", "theirs", |one| one.entries.len() == 2);
+    let watch = Watch::new(&hls, "a");
+    send(&mut loser, 2120..6000);
+    one.wait_log("live/a: HLS cannot be written, live play goes on: ");
+    winner.unpublish();
+    await_playlist(&hls, "a", "their last", |one| one.entries.len() == 3);
+    send(&mut loser, 6000..16_000);
+    one.wait_log("live/a: HLS is written again");
+    loser.unpublish();
+    one.stop();
+    let seen = watch.seen();
+    let last = seen.playlists.last().unwrap();
+    assert_eq!(
+        (last.target, last.sequence),
+        (theirs.target, theirs.sequence)
+    );
+    assert_eq!(last.discontinuities(), 1, "{last:?}");
 }
 
 #[test]
