@@ -147,12 +147,12 @@ for kind in ts m3u8; do
             "$(median 3 "$file")" "$(median 4 "$file")" "$(median 5 "$file")" \
             "$(awk -v column="$column" '{ printf "%s ", $column }' "$file")"
     done
-    [ "$kind" = ts ] && aim="at most 1.1" || aim="at most 3"
+    [ "$kind" = ts ] && aim=", aim: 1.1" || aim=", aim: 3"
     for server in nginx nginx-cut; do
         awk -v file=".$kind" -v server="$server" -v aim="$aim" \
             -v ours="$(median "$column" "$work/$kind.srs-lite")" \
             -v its="$(median "$column" "$work/$kind.$server")" \
-            'BEGIN { printf "%s: %.2f x %s  %s\n", file, ours / its, server, aim }'
+            'BEGIN { printf "%s: %.2f x %s%s\n", file, ours / its, server, aim }'
         aim=
     done
 done
