@@ -3,8 +3,8 @@
 # one worker) each, in turns, in one run. Prints a table; takes 3 minutes. Not a check for CI: the
 # figures are those of a machine that does nothing else.
 #
-# "nginx" has Debian's settings, without its log of every request; "nginx-cut" also hands files to
-# the kernel in pieces as srs-lite does, for which they stay in the processor's cache.
+# "nginx" has Debian's settings, without its log of every request, and is what srs-lite aims at;
+# "nginx-cut" also hands files to the kernel in pieces as srs-lite does, which costs it far less.
 #
 # Needs: nginx-light (or nginx), wrk, util-linux, iproute2.
 # ROUNDS (3) and SECONDS_EACH (8) may be set.
@@ -147,12 +147,13 @@ for kind in ts m3u8; do
             "$(median 3 "$file")" "$(median 4 "$file")" "$(median 5 "$file")" \
             "$(awk -v column="$column" '{ printf "%s ", $column }' "$file")"
     done
-    [ "$kind" = ts ] && aim=1.1 || aim=3
+    [ "$kind" = ts ] && aim=", aim: 1.1" || aim=", aim: 3"
     for server in nginx nginx-cut; do
         awk -v file=".$kind" -v server="$server" -v aim="$aim" \
             -v ours="$(median "$column" "$work/$kind.srs-lite")" \
             -v its="$(median "$column" "$work/$kind.$server")" \
-            'BEGIN { printf "%s: %.2f x %s (aim: %s)\n", file, ours / its, server, aim }'
+            'BEGIN { printf "%s: %.2f x %s%s\n", file, ours / its, server, aim }'
+        aim=
     done
 done
 for server in srs-lite nginx; do
