@@ -312,4 +312,151 @@ mod tests {
             assert_eq!(decoded, expected.as_ref().copied(), "{name}");
         }
     }
+    #[test]
+    fn every_prefix_of_a_record_is_refused() {
+        for length in 0..RECORD.len() {
+            let decoded = Configuration::decode(&RECORD[..length]);
+            assert_eq!(decoded, Err(AvcError::Truncated), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn parameter_sets_are_as_long_as_the_limit_and_no_longer() {
+        let decoded_length = |length: usize| {
+            let set = length - START_CODE.len();
+            let mut record = b"\x01\x64\x00\x1f\xff\xe1".to_vec();
+            record.extend(u16::try_from(set).unwrap().to_be_bytes());
+            record.resize(record.len() + set, 0x67);
+            record.push(0);
+            Configuration::decode(&record).map(|c| c.parameter_sets.len())
+        };
+        let limit = limits::MAX_PARAMETER_SET_BYTES;
+        assert_eq!(decoded_length(limit), Ok(limit));
+        let error = AvcError::ParameterSetsTooLong(limit + 1);
+        assert_eq!(decoded_length(limit + 1), Err(error));
+    }
+
+    /// Bytes of a length, and whether FLV says that it is a keyframe.
+    type Form = (usize, bool);
+    /// The units of the access unit, and whether it is IDR.
+    type Unit = Result<(&'static [&'static [u8]], bool), AvcError>;
+
+    const AUD: &[u8] = &ANY_ACCESS_UNIT;
+    const SPS: &[u8] = b"\x67S";
+    const PPS: &[u8] = b"\x68P";
+    const NO_PICTURE: Unit = Err(AvcError::NoPicture);
+    const UNIT_LENGTH: Unit = Err(AvcError::UnitLength);
+
+    const FRAMES: &[(Form, &[u8], Unit, &str)] = &[
+        (
+            (4, false),
+            b"\0\0\0\x02\x41a",
+            Ok((&[AUD, b"\x41a"], false)),
+            "inter frame",
+        ),
+        (
+            (1, false),
+            b"\x02\x41a\x02\x41b",
+            Ok((&[AUD, b"\x41a", b"\x41b"], false)),
+            "two slices",
+        ),
+        (
+            (2, true),
+            b"\0\x01\x65",
+            Ok((&[AUD, SPS, PPS, b"\x65"], true)),
+            "IDR",
+        ),
+        (
+            (1, false),
+            b"\x01\x65",
+            Ok((&[AUD, SPS, PPS, b"\x65"], true)),
+            "IDR that FLV calls an inter frame",
+        ),
+        (
+            (1, true),
+            b"\x01\x06\x01\x41",
+            Ok((&[AUD, SPS, PPS, b"\x06", b"\x41"], false)),
+            "recovery point, which FLV calls a keyframe",
+        ),
+        (
+            (1, true),
+            b"\x02\x67T\x02\x68Q\x01\x65",
+            Ok((&[AUD, b"\x67T", b"\x68Q", b"\x65"], true)),
+            "IDR with its own parameter sets",
+        ),
+        (
+            (1, true),
+            b"\x02\x67T\x01\x65",
+            Ok((&[AUD, SPS, PPS, b"\x67T", b"\x65"], true)),
+            "IDR with a sequence parameter set",
+        ),
+        (
+            (1, true),
+            b"\x02\x68Q\x01\x65",
+            Ok((&[AUD, SPS, PPS, b"\x68Q", b"\x65"], true)),
+            "IDR with a picture parameter set",
+        ),
+        (
+            (1, false),
+            b"\x02\x09\x30\x01\x41\x02\x09\x10",
+            Ok((&[AUD, b"\x41"], false)),
+            "delimiters of its own",
+        ),
+        (
+            (1, false),
+            b"\0\0\x01\x41\0",
+            Ok((&[AUD, b"\x41"], false)),
+            "empty units",
+        ),
+        ((4, false), b"", NO_PICTURE, "nothing"),
+        ((1, false), b"\0\0", NO_PICTURE, "only empty units"),
+        ((1, false), b"\x01\x40", NO_PICTURE, "unspecified type"),
+        (
+            (1, true),
+            b"\x02\x09\xf0\x02\x67T\x01\x06",
+            NO_PICTURE,
+            "no slice",
+        ),
+        ((1, false), b"\x01\x41\x02\x41", UNIT_LENGTH, "past the end"),
+        (
+            (4, false),
+            b"\0\0\0\x01\x41\xff\xff\xff\xff",
+            UNIT_LENGTH,
+            "longest length",
+        ),
+        (
+            (4, false),
+            b"\0\0\0\x01\x41\0\0",
+            UNIT_LENGTH,
+            "part of a length",
+        ),
+        (
+            (4, true),
+            b"\0\0\0\x01\x65\x88\0\0\0\x01\x41",
+            UNIT_LENGTH,
+            "start codes",
+        ),
+    ];
+
+    #[test]
+    fn frames_become_access_units_or_leave_no_trace() {
+        for &((length_size, keyframe), payload, expected, name) in FRAMES {
+            let configuration = Configuration {
+                length_size,
+                parameter_sets: SETS.to_vec(),
+            };
+            let mut out = b"before".to_vec();
+            let result = configuration.annex_b(payload, keyframe, &mut out);
+            assert_eq!(
+                result,
+                expected.map(|(_, idr)| AccessUnit { idr }),
+                "{name}"
+            );
+            let mut whole = b"before".to_vec();
+            for unit in expected.map_or(&[][..], |(units, _)| units) {
+                append(unit, &mut whole);
+            }
+            assert_eq!(out, whole, "{name}");
+        }
+    }
 }

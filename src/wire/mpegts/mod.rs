@@ -213,7 +213,6 @@ impl Clock {
     /// Goes on to `time`: writes the references before it to `pid`, and returns the one to write
     /// next, if any.
     fn advance(&mut self, time: u64, pid: &mut Pid, out: &mut Vec<u8>) -> Adaptation {
-        let time = time & TIME_MASK;
         let due = mem::take(&mut self.due);
         let behind = |last| distance(time, last) <= MAX_STEP;
         let ahead = |last| distance(last, time) <= MAX_STEP;
@@ -231,7 +230,7 @@ impl Clock {
             };
         }
         while distance(last, time) > PCR_INTERVAL {
-            last = last.wrapping_add(PCR_INTERVAL) & TIME_MASK;
+            last = last.wrapping_add(PCR_INTERVAL);
             let reference = Adaptation {
                 flags: 0,
                 pcr: Some(last),

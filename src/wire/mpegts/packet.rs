@@ -35,7 +35,7 @@ impl Adaptation {
             return;
         };
         out.push(self.flags | HAS_PCR);
-        // The base, reserved bits, and no extension [TS §2.4.3.5].
+        // 33 bits of the base, reserved bits, and no extension [TS §2.4.3.5].
         let [_, _, field @ ..] = (pcr << 15 | 0x3f << 9).to_be_bytes();
         out.extend_from_slice(&field);
     }
