@@ -7,14 +7,14 @@ pub mod recorder;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use log::warn;
 
 use crate::config;
-use crate::hub::stream::{Start, Stream};
+use crate::hub::stream::{Joined, Start, Stream};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::deadline;
@@ -34,11 +34,33 @@ pub struct Hls {
     running: Mutex<HashMap<StreamPath, Seat>>,
 }
 
-/// A recording's place in the fan-out.
+/// A recording's place in the fan-out, until it is given up.
 #[derive(Clone, Debug)]
 struct Seat {
     stream: Arc<Stream<Writer>>,
-    player: u64,
+    player: Arc<Mutex<Option<u64>>>,
+}
+
+impl Seat {
+    /// The recording ends, after what is queued for it.
+    fn give_up(&self) {
+        if let Some(player) = self.player().take() {
+            self.stream.leave(player);
+        }
+    }
+
+    /// Another place, if this one was lost and not given up.
+    fn again(&self) -> Option<Joined> {
+        let mut player = self.player();
+        (*player)?;
+        let joined = self.stream.join(Start::NextKeyframe);
+        *player = Some(joined.player);
+        Some(joined)
+    }
+
+    fn player(&self) -> MutexGuard<'_, Option<u64>> {
+        self.player.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A stream that is recorded, until this is dropped. Then its last segment is finished.
@@ -72,7 +94,7 @@ impl Hls {
         loop {
             let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(seat) = running.get(path).filter(|_| takeover) {
-                seat.stream.leave(seat.player);
+                seat.give_up();
             }
             drop(running);
             match disk.claim() {
@@ -98,25 +120,39 @@ impl Hls {
         let joined = stream.join(Start::Anything);
         let seat = Seat {
             stream: Arc::clone(stream),
-            player: joined.player,
+            player: Arc::new(Mutex::new(Some(joined.player))),
         };
-        let recorder = Recorder::new(&self.settings, path.to_string(), disk);
-        let frames = joined.frames;
+        let mut recorder = Recorder::new(&self.settings, path.to_string(), disk);
+        let (place, name) = (seat.clone(), path.clone());
         let body = move || {
-            let mut recorder = recorder;
-            for frame in joined.opening {
-                recorder.frame(&frame);
-            }
-            // Ends when the seat is given up, after what was queued by then.
-            for frame in &frames.frames {
-                frames.gauge.sent(frame.length());
-                recorder.frame(&frame);
+            let mut next = Some(joined);
+            while let Some(Joined {
+                opening, frames, ..
+            }) = next
+            {
+                for frame in opening {
+                    recorder.frame(&frame);
+                }
+                // Ends when the seat is given up, after what was queued by then.
+                for frame in &frames.frames {
+                    frames.gauge.sent(frame.length());
+                    recorder.frame(&frame);
+                }
+                next = if frames.gauge.is_over() {
+                    None
+                } else {
+                    place.again()
+                };
+                if next.is_some() {
+                    // A sequence header found no room in the queue.
+                    warn!("{name}: the disk is too slow, HLS goes on at the next keyframe");
+                }
             }
             recorder.finish();
         };
         if let Err(error) = server.threads.spawn(Role::Hls, server.next_id(), body) {
             warn!("{path}: no thread for HLS, live play goes on: {error}");
-            stream.leave(seat.player);
+            seat.give_up();
             return None;
         }
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,14 +168,12 @@ impl Hls {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        self.seat.stream.leave(self.seat.player);
+        self.seat.give_up();
         let Some(hls) = &self.server.hls else {
             return;
         };
         let mut running = hls.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours = |seat: &Seat| {
-            Arc::ptr_eq(&seat.stream, &self.seat.stream) && seat.player == self.seat.player
-        };
+        let ours = |seat: &Seat| Arc::ptr_eq(&seat.player, &self.seat.player);
         if running.get(&self.path).is_some_and(ours) {
             running.remove(&self.path);
         }
