@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 
 use support::eventually;
 use support::hls::{Playlist, Watch, await_playlist, config, files, send};
+use support::http;
 use support::netns::in_mount_namespace;
 use support::peer::{Player, Publisher, play, publishing};
 use support::server::Server;
@@ -110,7 +111,9 @@ impl Live {
 fn hls_pauses_while_the_disk_fails() {
     in_mount_namespace("hls_pauses_while_the_disk_fails", || {
         let disk = Disk::new();
-        let server = Server::start(&config(&disk.path().join("hls"), HLS));
+        let http = "[http_server]\nenabled = true\nlisten = \"127.0.0.1:0\"\n";
+        let config = config(&disk.path().join("hls"), HLS);
+        let server = Server::start(&format!("{config}\n{http}"));
         disk_full(&disk, &server);
         read_only(&disk, &server);
         removed(&disk, &server);
@@ -124,6 +127,10 @@ fn said(server: &Server, name: &str) -> [usize; 2] {
     [PAUSES, RECOVERS].map(|what| server.count_log(&format!("live/{name}: {what}")))
 }
 
+fn page(server: &Server) -> String {
+    String::from_utf8(http::get(server.http_address(), "/").body).unwrap()
+}
+
 fn disk_full(disk: &Disk, server: &Server) {
     let hls = disk.path().join("hls");
     let mut live = Live::new(server, "full");
@@ -135,9 +142,11 @@ fn disk_full(disk: &Disk, server: &Server) {
     live.until("it pauses", || said(server, "full") == [1, 0]);
     live.until("more", || true);
     assert_eq!(said(server, "full"), [1, 0], "said once");
+    assert!(page(server).contains("live/full (HLS cannot be written)"));
     drop(file);
     fs::remove_file(&filler).unwrap();
     live.until("it recovers", || said(server, "full") == [1, 1]);
+    assert!(page(server).contains("live/full <a href=\"/live/full.m3u8\">HLS</a>"));
     let line = server.wait_log(&format!("live/full: {PAUSES}"));
     assert!(line.contains("No space left on device"), "{line}");
     live.until("more", || true);

@@ -7,6 +7,7 @@ pub mod recorder;
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -39,6 +40,8 @@ pub struct Hls {
 struct Seat {
     stream: Arc<Stream<Writer>>,
     player: Arc<Mutex<Option<u64>>>,
+    /// The disk does not take it at the moment.
+    failing: Arc<AtomicBool>,
 }
 
 impl Seat {
@@ -109,6 +112,15 @@ impl Hls {
         }
     }
 
+    /// The streams that are recorded, and of each whether the disk takes it.
+    pub fn states(&self) -> HashMap<String, bool> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = |(path, seat): (&StreamPath, &Seat)| {
+            (path.to_string(), !seat.failing.load(Ordering::Relaxed))
+        };
+        running.iter().map(state).collect()
+    }
+
     /// Records `stream` into the files that were claimed for it. `None`: it cannot be recorded.
     pub fn record(
         &self,
@@ -121,8 +133,10 @@ impl Hls {
         let seat = Seat {
             stream: Arc::clone(stream),
             player: Arc::new(Mutex::new(Some(joined.player))),
+            failing: Arc::default(),
         };
-        let mut recorder = Recorder::new(&self.settings, path.to_string(), disk);
+        let failing = Arc::clone(&seat.failing);
+        let mut recorder = Recorder::new(&self.settings, path.to_string(), disk, failing);
         let (place, name) = (seat.clone(), path.clone());
         let body = move || {
             let mut next = Some(joined);

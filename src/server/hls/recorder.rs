@@ -1,6 +1,8 @@
 //! From a stream's frames to its files.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use log::{info, warn};
@@ -27,15 +29,20 @@ pub struct Recorder {
     interrupted: bool,
     /// The segment that grows could not be written: what follows of it is of no use.
     void: bool,
-    /// A failure was logged, and nothing has been written since.
-    failing: bool,
+    /// A failure was logged, and nothing has been written since. Others look at it.
+    failing: Arc<AtomicBool>,
     /// What was said of this publisher's media, so that it is said once.
     told: Vec<Unfit>,
 }
 
 impl Recorder {
     /// Goes on from what is on `disk`.
-    pub fn new(settings: &config::Hls, path: String, mut disk: Disk) -> Self {
+    pub fn new(
+        settings: &config::Hls,
+        path: String,
+        mut disk: Disk,
+        failing: Arc<AtomicBool>,
+    ) -> Self {
         let playlist = disk.found();
         let cut = Settings {
             fragment: milliseconds(settings.fragment),
@@ -49,7 +56,7 @@ impl Recorder {
             path,
             disk,
             void: false,
-            failing: false,
+            failing,
             told: Vec::new(),
         }
     }
@@ -103,7 +110,7 @@ impl Recorder {
             self.failed(&error);
         } else {
             self.interrupted = false;
-            if core::mem::take(&mut self.failing) {
+            if self.failing.swap(false, Ordering::Relaxed) {
                 info!("{}: HLS is written again", self.path);
             }
         }
@@ -156,8 +163,8 @@ impl Recorder {
     }
 
     /// HLS pauses; the next segment is another try. Live play does not notice.
-    fn failed(&mut self, error: &io::Error) {
-        if !core::mem::replace(&mut self.failing, true) {
+    fn failed(&self, error: &io::Error) {
+        if !self.failing.swap(true, Ordering::Relaxed) {
             warn!(
                 "{}: HLS cannot be written, live play goes on: {error}",
                 self.path

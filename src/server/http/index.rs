@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 
 use super::{Answer, Peer, files};
 use crate::limits;
+use crate::server::hls::Hls;
 use crate::wire::http::Request;
 use crate::wire::http_path::HttpPath;
 
@@ -19,12 +20,19 @@ pub(super) fn answer(peer: &Peer<'_>, request: &Request<'_>) -> Answer {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <title>srs-lite</title>\n<h1>Live streams of this process</h1>\n<ul>\n",
     );
+    let hls = peer.server.hls.as_ref().map(Hls::states);
     for path in peer.server.registry.live(limits::MAX_LISTED_STREAMS) {
+        let state = hls.as_ref().and_then(|hls| hls.get(&*path));
         let path = escaped(&path);
         // Writing to a string cannot fail.
         let _ = match peer.config.remux {
-            true => writeln!(page, "<li><a href=\"/{path}.flv\">{path}</a>"),
-            false => writeln!(page, "<li>{path}"),
+            true => write!(page, "<li><a href=\"/{path}.flv\">{path}</a>"),
+            false => write!(page, "<li>{path}"),
+        };
+        let _ = match state {
+            Some(true) => writeln!(page, " <a href=\"/{path}.m3u8\">HLS</a>"),
+            Some(false) => writeln!(page, " (HLS cannot be written)"),
+            None => writeln!(page),
         };
     }
     page.push_str("</ul>\n</html>\n");
