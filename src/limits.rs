@@ -32,12 +32,27 @@ pub const MAX_CHUNK_SIZE: usize = MAX_MESSAGE_LENGTH;
 /// Chunk size that we announce and cut to. SRS's value; ffmpeg takes it over for what it sends.
 pub const OUR_CHUNK_SIZE: usize = 60_000;
 
-/// Bytes asked of a publisher's or an origin's socket at a time.
-pub const READ_BYTES: usize = 32 * 1024;
+/// Bytes asked of a publisher's or an origin's socket at a time: more than [`MAX_UNREAD_BYTES`].
+pub const READ_BYTES: usize = 64 * 1024;
+
+/// Bytes asked of the socket of a peer that may not publish or play yet: a `connect`.
+pub const READ_BYTES_EARLY: usize = 2048;
 
 /// Bytes asked of a player's socket at a time: it only sends pings and acknowledgements, and a
 /// thread's memory grows with it.
 pub const PLAYER_READ_BYTES: usize = 512;
+
+/// Between two reads of a publisher or an origin whose stream nobody watches. Whoever begins to gets
+/// the stream's group of pictures first, and does not notice.
+pub const IDLE_READ: Duration = Duration::from_millis(100);
+
+/// A read falls so long before the round of the stream's sender, for what was read to get there in
+/// time on a busy machine; less if rounds follow each other quickly.
+pub const EARLY_READ: Duration = Duration::from_millis(3);
+
+/// Bytes that a publisher or an origin should find room for while it is not read. The kernel takes
+/// 128 KiB at first (`net.ipv4.tcp_rmem`).
+pub const MAX_UNREAD_BYTES: u32 = 48 * 1024;
 
 /// Window after which we ask for, and send, acknowledgements [RTMP §5.4.3]. SRS's value.
 pub const ACK_WINDOW: u32 = 2_500_000;
@@ -86,11 +101,9 @@ pub const PLAYER_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// Payload bytes kept of the current group of pictures, per stream.
 pub const GROUP_BYTES: usize = 16 * 1024 * 1024;
 
-/// Slices of one `sendmsg`; the kernel's `UIO_MAXIOV`.
-pub const MAX_SLICES: usize = 1024;
-
-/// Players that wait for their stream's sender to take them over.
-pub const JOIN_QUEUE: usize = 64;
+/// Slices of one `sendmsg`: more than come in [`MAX_MERGE_TIME`]. The kernel takes 1024, but the
+/// sender has them on its stack.
+pub const MAX_SLICES: usize = 128;
 
 /// `SO_SNDBUF` of every connection (the kernel doubles it): what one player can make the kernel
 /// hold, and how stale a slow one gets.
@@ -150,7 +163,7 @@ pub const RETRY_ROUND: Duration = Duration::from_millis(10);
 pub const MAX_MERGE_TIME: Duration = Duration::from_millis(350);
 
 /// Players for which `mw_latency = "auto"` adds one millisecond of merge time.
-pub const PLAYERS_PER_MERGE_MILLISECOND: usize = 10;
+pub const PLAYERS_PER_MERGE_MILLISECOND: usize = 12;
 
 /// Streams that an edge pulls or tries to pull at a time.
 pub const MAX_PULLS: usize = 1000;

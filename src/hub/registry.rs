@@ -172,7 +172,20 @@ impl<W> Publisher<W> {
     ///
     /// Another publisher has taken over, or the server stops.
     pub fn deliver(&self, frame: Frame, now: Instant) -> Result<(), Over> {
-        self.stream.deliver(self.epoch, frame, now)
+        self.deliver_all([frame], now)
+    }
+
+    /// Hands messages to every player, in order.
+    ///
+    /// # Errors
+    ///
+    /// As in [`Self::deliver`]; then nobody has got any of them.
+    pub fn deliver_all(
+        &self,
+        frames: impl IntoIterator<Item = Frame>,
+        now: Instant,
+    ) -> Result<(), Over> {
+        self.stream.deliver(self.epoch, frames, now)
     }
 
     /// Lets players join. Whoever feeds a stream in one burst first does so when that is over.

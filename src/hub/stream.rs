@@ -5,18 +5,20 @@ use core::time::Duration;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::Sender;
 
 use crate::hub::cache::Cache;
 use crate::hub::clock::Clock;
 use crate::hub::frame::{Frame, Kind};
 use crate::hub::queue::{FrameReceiver, FrameSender, Gauge, Offer, queue};
-use crate::limits;
 
 /// Wakes a stream's sender. Ringing twice before it looks is ringing once.
 pub trait Bell: Send + Sync + fmt::Debug {
     /// Something waits in a queue, or a queue has ended.
     fn ring(&self);
+
+    /// When the sender may begin its next round. In the past: when it is rung.
+    fn due(&self) -> Instant;
 }
 
 /// One stream. `W` is a player's writing end: the hub only hands it on to the stream's sender.
@@ -48,17 +50,17 @@ pub(super) struct State<W> {
     /// Names the next player.
     next_player: u64,
     players: Vec<(u64, FrameSender)>,
-    sender: Option<SenderPort<W>>,
-    /// Players that the sender has, or that are on their way to it.
+    /// The bell of the thread that writes, if there is one.
+    sender: Option<Arc<dyn Bell>>,
+    /// Players on their way to the sender. Each is a connection's only one, so that these are no
+    /// more than there may be connections.
+    joining: Vec<W>,
+    /// These, and the players that the sender has.
     handed: usize,
     cache: Cache,
     clock: Clock,
-}
-
-#[derive(Debug)]
-struct SenderPort<W> {
-    joins: Sender<W>,
-    bell: Arc<dyn Bell>,
+    /// What is being delivered; kept for its memory.
+    batch: Vec<Arc<Frame>>,
 }
 
 /// Why a publisher may not deliver any more.
@@ -108,9 +110,11 @@ impl<W> Stream<W> {
                 next_player: 0,
                 players: Vec::new(),
                 sender: None,
+                joining: Vec::new(),
                 handed: 0,
                 cache: Cache::new(max_frames),
                 clock: Clock::default(),
+                batch: Vec::new(),
             }),
             changed: Condvar::new(),
         }
@@ -124,6 +128,7 @@ impl<W> Stream<W> {
             let mut state = poisoned.into_inner();
             state.unpublish();
             state.end_players();
+            state.batch.clear();
             state
         })
     }
@@ -164,8 +169,18 @@ impl<W> Stream<W> {
         }
     }
 
-    /// Hands a message to every player. Called on the publisher's thread; waits for no player.
-    pub(super) fn deliver(&self, epoch: u64, mut frame: Frame, now: Instant) -> Result<(), Over> {
+    /// When the players may be given something again; `None` if there are none.
+    pub fn due(&self) -> Option<Instant> {
+        Some(self.lock().sender.as_ref()?.due())
+    }
+
+    /// Hands messages to every player. Called on the publisher's thread; waits for no player.
+    pub(super) fn deliver(
+        &self,
+        epoch: u64,
+        frames: impl IntoIterator<Item = Frame>,
+        now: Instant,
+    ) -> Result<(), Over> {
         let mut state = self.lock();
         if state.closed {
             return Err(Over::Closed);
@@ -173,16 +188,22 @@ impl<W> Stream<W> {
         if state.epoch != epoch {
             return Err(Over::TakenOver);
         }
-        let media = matches!(
-            frame.kind,
-            Kind::RandomAccess | Kind::Dependent | Kind::Audio
-        );
-        frame.timestamp = state.clock.place(frame.timestamp, media, now);
-        let frame = Arc::new(frame);
-        state.cache.remember(&frame);
-        state
-            .players
-            .retain_mut(|(_, player)| player.offer(&frame) != Offer::Gone);
+        let state = &mut *state;
+        for mut frame in frames {
+            let media = matches!(
+                frame.kind,
+                Kind::RandomAccess | Kind::Dependent | Kind::Audio
+            );
+            frame.timestamp = state.clock.place(frame.timestamp, media, now);
+            let frame = Arc::new(frame);
+            state.cache.remember(&frame);
+            state.batch.push(frame);
+        }
+        // All that a player gets at a time: its queue is in the processor's cache then.
+        let batch = &state.batch;
+        let offer = |player: &mut FrameSender| batch.iter().all(|f| player.offer(f) != Offer::Gone);
+        state.players.retain_mut(|(_, player)| offer(player));
+        state.batch.clear();
         state.ring();
         Ok(())
     }
@@ -228,41 +249,32 @@ impl<W> Stream<W> {
         state.ring();
     }
 
-    /// Gives a player's writing end to the sender. If there is none, `start` starts it, with the
-    /// channel that players come through; both under the stream's lock, so that a sender is never
-    /// missed and never there twice.
+    /// Gives a player's writing end to the sender. If there is none, `start` starts it, under the
+    /// stream's lock, so that a sender is never missed and never there twice.
     ///
     /// # Errors
     ///
-    /// `start` failed, or the sender did not take the player in time: it is not handed over.
+    /// `start` failed: the player is not handed over.
     pub fn hand_over<E>(
         &self,
         writer: W,
-        start: impl FnOnce(Receiver<W>) -> Result<Arc<dyn Bell>, E>,
-    ) -> Result<(), HandOver<E>> {
+        start: impl FnOnce() -> Result<Arc<dyn Bell>, E>,
+    ) -> Result<(), E> {
         let mut state = self.lock();
-        let port = match &state.sender {
-            Some(port) => port,
-            None => {
-                let (joins, receiver) = bounded(limits::JOIN_QUEUE);
-                let bell = start(receiver).map_err(HandOver::NotStarted)?;
-                state.sender.insert(SenderPort { joins, bell })
-            }
+        let bell = match &state.sender {
+            Some(bell) => Arc::clone(bell),
+            None => Arc::clone(state.sender.insert(start()?)),
         };
-        let (joins, bell) = (port.joins.clone(), Arc::clone(&port.bell));
+        state.joining.push(writer);
         state.handed = state.handed.saturating_add(1);
         drop(state);
-        let sent = joins.send_timeout(writer, limits::CONTROL_DEADLINE);
         bell.ring();
-        sent.map_err(|_| {
-            let mut state = self.lock();
-            // Unless the sender failed meanwhile: its players are not counted any more.
-            let same = |port: &SenderPort<W>| Arc::ptr_eq(&port.bell, &bell);
-            if state.sender.as_ref().is_some_and(same) {
-                state.handed = state.handed.saturating_sub(1);
-            }
-            HandOver::NotTaken
-        })
+        Ok(())
+    }
+
+    /// The sender takes over who has been handed to it since it last did.
+    pub fn take_over(&self, players: &mut Vec<W>) {
+        players.append(&mut self.lock().joining);
     }
 
     /// The sender has let `count` players go.
@@ -287,6 +299,10 @@ impl<W> Stream<W> {
         state.sender = None;
         state.handed = 0;
         state.players.clear();
+        let joining = core::mem::take(&mut state.joining);
+        drop(state);
+        // Not under the lock: to drop a player may take others.
+        drop(joining);
     }
 
     /// Ends every player if the publisher has been away for `wait`; how long to wait for that
@@ -328,8 +344,7 @@ impl<W> Stream<W> {
         let state = self.lock();
         let (_, sender) = state.players.iter().find(|&&(id, _)| id == player)?;
         let (frames, gauge) = sender.control();
-        let bell = state.sender.as_ref().map(|port| Arc::clone(&port.bell));
-        Some((frames, gauge, bell))
+        Some((frames, gauge, state.sender.clone()))
     }
 }
 
@@ -354,17 +369,8 @@ impl<W> State<W> {
     }
 
     fn ring(&self) {
-        if let Some(port) = &self.sender {
-            port.bell.ring();
+        if let Some(bell) = &self.sender {
+            bell.ring();
         }
     }
-}
-
-/// Why a player was not handed over.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum HandOver<E> {
-    /// The sender could not be started.
-    NotStarted(E),
-    /// The sender takes nobody.
-    NotTaken,
 }

@@ -6,12 +6,13 @@ use core::ops::Range;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::MsgFlags;
 use socket2::{SockRef, TcpKeepalive};
@@ -127,6 +128,18 @@ impl Connection {
             buffer,
             MsgFlags::MSG_DONTWAIT,
         )?)
+    }
+
+    /// Waits, at most so long, until the peer has closed or nobody is to read any more; what it
+    /// sends meanwhile does not end that.
+    pub fn wait_left(&self, wait: Duration) {
+        if wait.is_zero() {
+            return;
+        }
+        let left = PollFlags::from_bits_retain(libc::POLLRDHUP);
+        let mut ends = [PollFd::new(self.socket.as_fd(), left)];
+        // A signal may end it early, and an error is for the next read to find.
+        let _ = ppoll(&mut ends, Some(wait.into()), None);
     }
 
     /// Fills `buffer`.

@@ -11,6 +11,7 @@ pub mod hls;
 pub mod http;
 pub mod listener;
 pub mod log;
+pub mod pace;
 pub mod pid;
 pub mod play;
 pub mod port;

@@ -12,7 +12,7 @@ use crate::config::Access;
 use crate::hub::frame::Frame;
 use crate::hub::queue::{Gauge, Switch, count_in};
 use crate::hub::registry::Attached;
-use crate::hub::stream::{HandOver, Start, Stream};
+use crate::hub::stream::{Start, Stream};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
@@ -170,10 +170,10 @@ fn hand_over(
     stream: &Arc<Stream<Writer>>,
     writer: Writer,
 ) -> Result<(), ConnectionError> {
-    let start = |joins| {
+    let start = || {
         let registry = Arc::clone(&server.registry);
-        let sender = Sender::new(registry, Arc::clone(stream), server.rhythm.clone(), joins);
-        let rung = sender.rung();
+        let sender = Sender::new(registry, Arc::clone(stream), server.rhythm.clone());
+        let beat = sender.beat();
         #[cfg(test)]
         if crate::server::fault::fires(crate::server::fault::Place::Start, &stream.path) {
             return Err(std::io::ErrorKind::WouldBlock.into());
@@ -181,14 +181,9 @@ fn hand_over(
         let thread = server
             .threads
             .spawn(Role::Send, server.next_id(), move || sender.run())?;
-        Ok(Sender::bell(&rung, thread.thread()))
+        Ok(Sender::bell(beat, thread.thread()))
     };
-    stream
-        .hand_over(writer, start)
-        .map_err(|error| match error {
-            HandOver::NotStarted(error) => ConnectionError::Io(error),
-            HandOver::NotTaken => ConnectionError::Io(std::io::ErrorKind::TimedOut.into()),
-        })
+    stream.hand_over(writer, start).map_err(ConnectionError::Io)
 }
 
 /// Reads what a player says: pings, acknowledgements, pauses, and the end.

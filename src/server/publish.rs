@@ -12,6 +12,7 @@ use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::edge::forward::Forwarder;
 use crate::server::hls::Recording;
+use crate::server::pace::Pace;
 use crate::server::sender::Writer;
 use crate::session::media::{Media, MediaKind};
 use crate::session::server::ServerSession;
@@ -27,6 +28,9 @@ pub struct Publication {
     /// When the last message came; `None` before the first.
     last: Option<Instant>,
     begun: Instant,
+    /// Messages that are not handed on yet.
+    frames: Vec<Frame>,
+    pace: Pace,
 }
 
 /// Where the messages go.
@@ -124,6 +128,8 @@ impl Publication {
             normal_timeout: config.normal_timeout,
             last: None,
             begun: Instant::now(),
+            frames: Vec::new(),
+            pace: Pace::default(),
         })
     }
 
@@ -152,23 +158,42 @@ impl Publication {
         connection.read_again(buffer)
     }
 
-    /// Passes a message on.
+    /// Takes in a message, for [`Self::hand_on`].
+    pub fn take(&mut self, connection: &Connection, media: Media) {
+        if self.last.replace(Instant::now()).is_none() {
+            // Fails only if the connection is gone: the next read says so.
+            let _ = connection.set_read_timeout(Some(self.normal_timeout));
+        }
+        self.frames.push(frame(media));
+    }
+
+    /// Passes on what was taken in.
     ///
     /// # Errors
     ///
     /// The publication is over; why, for the peer to hear.
-    pub fn deliver(&mut self, connection: &Connection, media: Media) -> Result<(), Refusal> {
-        let now = Instant::now();
-        if self.last.replace(now).is_none() {
-            // Fails only if the connection is gone: the next read says so.
-            let _ = connection.set_read_timeout(Some(self.normal_timeout));
+    pub fn hand_on(&mut self) -> Result<(), Refusal> {
+        if self.frames.is_empty() {
+            return Ok(());
         }
         #[cfg(test)]
         crate::server::fault::maybe_panic(crate::server::fault::Place::Publisher, self.path());
-        let frame = frame(media);
+        let (frames, now) = (self.frames.drain(..), Instant::now());
         match &self.sink {
-            Sink::Hub { publisher, .. } => publisher.deliver(frame, now).map_err(Refusal::from),
-            Sink::Origin(forwarder) => forwarder.deliver(frame, now),
+            Sink::Hub { publisher, .. } => {
+                let delivered = publisher.deliver_all(frames, now);
+                delivered.map_err(Refusal::from)
+            }
+            Sink::Origin(forwarder) => forwarder.deliver_all(frames, now),
+        }
+    }
+
+    /// Waits before the next read, after one of so many bytes; there may be more. What goes to
+    /// an origin does not wait: the origin sends it to its players in rounds of its own.
+    pub fn pause(&mut self, server: &Server, connection: &Connection, read: (usize, bool)) {
+        if let Sink::Hub { publisher, .. } = &self.sink {
+            let stream = &publisher.stream;
+            self.pace.wait(connection, read, stream, &server.rhythm);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::log::escape;
 use crate::server::play;
-use crate::server::publish::Publication;
+use crate::server::publish::{Publication, Refusal};
 use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::{Action, Ending, chunks};
 use crate::session::assembler::Assembler;
@@ -114,7 +114,7 @@ impl Peer {
 
     /// Reads until the peer is done; why.
     fn receive(&mut self) -> Result<Cow<'static, str>, ConnectionError> {
-        let mut buffer = vec![0; limits::READ_BYTES];
+        let mut buffer = vec![0; limits::READ_BYTES_EARLY];
         self.commands = deadline(limits::COMMAND_DEADLINE);
         loop {
             let length = match &mut self.publication {
@@ -123,26 +123,48 @@ impl Peer {
             };
             if length == 0 {
                 if let Some(lost) = self.publication.as_ref().and_then(Publication::lost) {
-                    self.refuse(lost.code, &lost.why)?;
-                    return Ok(lost.why.into());
+                    return self.lose(lost);
                 }
                 return Ok(self.end_of_input().into());
             }
             self.received(buffer.get(..length).unwrap_or_default());
-            loop {
-                match self.next()? {
-                    Some(Next::Read) => {}
-                    Some(Next::End(why)) => return Ok(why),
-                    Some(Next::Play(request)) => {
-                        drop(buffer);
-                        self.what = "player";
-                        return play::serve(self, &request);
-                    }
-                    None => break,
+            let next = self.messages();
+            // What came before an error or an end still arrives.
+            if let Some(lost) = self.hand_on() {
+                return self.lose(lost);
+            }
+            match next? {
+                Next::Read => {}
+                Next::End(why) => return Ok(why),
+                Next::Play(request) => {
+                    drop(buffer);
+                    self.what = "player";
+                    return play::serve(self, &request);
                 }
             }
             self.flush()?;
+            if let Some(publication) = &mut self.publication {
+                let read = (length, length == buffer.len());
+                publication.pause(&self.server, &self.connection, read);
+                buffer.resize(limits::READ_BYTES, 0);
+            }
         }
+    }
+
+    /// Acts upon all messages that have arrived, or until one of them ends that.
+    fn messages(&mut self) -> Result<Next, ConnectionError> {
+        loop {
+            match self.next()? {
+                Some(Next::Read) => {}
+                Some(next) => return Ok(next),
+                None => return Ok(Next::Read),
+            }
+        }
+    }
+
+    /// Passes on what was published; why that is over, if it is.
+    fn hand_on(&mut self) -> Option<Refusal> {
+        self.publication.as_mut()?.hand_on().err()
     }
 
     /// Takes in bytes, and counts them.
@@ -195,17 +217,16 @@ impl Peer {
             match action {
                 Action::Send(bytes) => self.reply(&bytes),
                 Action::Deliver(media) => {
-                    let Some(publication) = &mut self.publication else {
-                        continue;
-                    };
-                    if let Err(lost) = publication.deliver(&self.connection, media) {
-                        self.refuse(lost.code, &lost.why)?;
-                        return Ok(Some(Next::End(lost.why.into())));
+                    if let Some(publication) = &mut self.publication {
+                        publication.take(&self.connection, media);
                     }
                 }
                 Action::Publish(request) => next = self.publish(&request)?,
                 Action::Play(request) => next = Next::Play(request),
                 Action::Unpublish => {
+                    if let Some(lost) = self.hand_on() {
+                        return Ok(Some(Next::End(self.lose(lost)?)));
+                    }
                     drop(self.publication.take());
                     info!("{}: unpublishes", self.connection);
                     self.commands = deadline(limits::COMMAND_DEADLINE);
@@ -249,6 +270,12 @@ impl Peer {
                 Ok(Next::End("refused".into()))
             }
         }
+    }
+
+    /// Tells the peer that what it published is over; why.
+    fn lose(&mut self, lost: Refusal) -> Result<Cow<'static, str>, ConnectionError> {
+        self.refuse(lost.code, &lost.why)?;
+        Ok(lost.why.into())
     }
 
     /// Tells the peer no, and why.

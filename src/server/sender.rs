@@ -3,11 +3,9 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-
-use crossbeam_channel::Receiver;
 
 use crate::config::MergeTime;
 use crate::hub::frame::Frame;
@@ -89,13 +87,15 @@ impl Unsent {
         connection: &Connection,
         deadline: Option<Instant>,
     ) -> io::Result<(usize, usize)> {
-        let mut slices = Vec::with_capacity(self.frames.len().min(limits::MAX_SLICES));
-        for (index, frame) in self.frames.iter().enumerate().take(limits::MAX_SLICES) {
-            let skip = if index == 0 { self.offset } else { 0 };
+        let mut slices = [IoSlice::new(&[]); limits::MAX_SLICES];
+        let mut skip = self.offset;
+        for (slice, frame) in slices.iter_mut().zip(&self.frames) {
             let bytes = self.format.bytes(frame);
-            slices.push(IoSlice::new(bytes.get(skip..).unwrap_or_default()));
+            *slice = IoSlice::new(bytes.get(skip..).unwrap_or_default());
+            skip = 0;
         }
-        let sent = connection.send(&slices, deadline)?;
+        let filled = slices.get(..self.frames.len()).unwrap_or(&slices);
+        let sent = connection.send(filled, deadline)?;
         let mut left = sent.saturating_add(self.offset);
         let mut complete = 0_usize;
         while let Some(frame) = self.frames.front() {
@@ -130,7 +130,7 @@ impl Writer {
         Ok(Self {
             connection,
             frames,
-            unsent: opening,
+            unsent: Unsent::new(opening.format),
             open: true,
             end: None,
             stalled: None,
@@ -139,8 +139,21 @@ impl Writer {
         })
     }
 
+    /// One player's part of a round. `room` holds what waits for it while it is being sent, so that
+    /// a player that takes everything needs none of its own.
+    fn round(&mut self, now: Instant, room: &mut VecDeque<Arc<Frame>>) -> Rest {
+        if self.unsent.frames.is_empty() {
+            core::mem::swap(&mut self.unsent.frames, room);
+        }
+        let rest = self.send(now);
+        if self.unsent.frames.is_empty() {
+            core::mem::swap(&mut self.unsent.frames, room);
+        }
+        rest
+    }
+
     /// Sends what waits, with one `sendmsg`; with more only if something has come meanwhile.
-    fn round(&mut self, now: Instant) -> Rest {
+    fn send(&mut self, now: Instant) -> Rest {
         // Not only when the queue is empty: one that takes a trickle would never come to that.
         if self.end.is_none() && (self.connection.has_left() || self.frames.gauge.is_over()) {
             self.end = now.checked_add(limits::OPENING_DEADLINE);
@@ -202,15 +215,49 @@ impl Drop for Writer {
 /// Rings through to one sender's thread.
 #[derive(Debug)]
 struct ThreadBell {
-    rung: Arc<AtomicBool>,
+    beat: Arc<Beat>,
     thread: Thread,
+}
+
+/// What a sender's thread and those who ring for it share.
+#[derive(Debug)]
+pub struct Beat {
+    rung: AtomicBool,
+    begun: Instant,
+    /// When the next round may begin, in microseconds after `begun`.
+    due: AtomicU64,
 }
 
 impl Bell for ThreadBell {
     fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
+        if !self.beat.rung.swap(true, Ordering::AcqRel) {
             self.thread.unpark();
         }
+    }
+
+    fn due(&self) -> Instant {
+        let due = Duration::from_micros(self.beat.due.load(Ordering::Relaxed));
+        let begun = self.beat.begun;
+        begun.checked_add(due).unwrap_or(begun)
+    }
+}
+
+impl Beat {
+    fn new() -> Self {
+        Self {
+            rung: AtomicBool::new(false),
+            begun: Instant::now(),
+            due: AtomicU64::new(0),
+        }
+    }
+
+    /// A round has begun, and the next one may at `due`. Whoever rings from here on wakes the
+    /// sender for that.
+    fn begin(&self, due: Instant) {
+        let due = due.saturating_duration_since(self.begun).as_micros();
+        let due = u64::try_from(due).unwrap_or(u64::MAX);
+        self.due.store(due, Ordering::Relaxed);
+        self.rung.store(false, Ordering::Release);
     }
 }
 
@@ -248,9 +295,10 @@ pub struct Sender {
     registry: Arc<Registry<Writer>>,
     stream: Arc<Stream<Writer>>,
     rhythm: Rhythm,
-    joins: Receiver<Writer>,
-    rung: Arc<AtomicBool>,
+    beat: Arc<Beat>,
     players: Vec<Writer>,
+    /// See [`Writer::round`].
+    room: VecDeque<Arc<Frame>>,
     /// Finished players whose peers have yet to close, and until when they may take.
     closing: Vec<(Arc<Connection>, Instant)>,
     /// It runs, and has not retired: to drop it then is to fail.
@@ -263,31 +311,28 @@ impl Sender {
         registry: Arc<Registry<Writer>>,
         stream: Arc<Stream<Writer>>,
         rhythm: Rhythm,
-        joins: Receiver<Writer>,
     ) -> Self {
         Self {
             registry,
             stream,
             rhythm,
-            joins,
-            rung: Arc::new(AtomicBool::new(false)),
+            beat: Arc::new(Beat::new()),
             players: Vec::new(),
+            room: VecDeque::new(),
             closing: Vec::new(),
             running: false,
         }
     }
 
     /// The bell that wakes this sender, once it runs on `thread`.
-    pub fn bell(rung: &Arc<AtomicBool>, thread: &Thread) -> Arc<dyn Bell> {
-        Arc::new(ThreadBell {
-            rung: Arc::clone(rung),
-            thread: thread.clone(),
-        })
+    pub fn bell(beat: Arc<Beat>, thread: &Thread) -> Arc<dyn Bell> {
+        let thread = thread.clone();
+        Arc::new(ThreadBell { beat, thread })
     }
 
-    /// The flag that [`Sender::bell`] needs.
-    pub fn rung(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.rung)
+    /// What [`Sender::bell`] needs.
+    pub fn beat(&self) -> Arc<Beat> {
+        Arc::clone(&self.beat)
     }
 
     /// Goes its rounds until the last player has left.
@@ -295,41 +340,44 @@ impl Sender {
         self.running = true;
         loop {
             let begun = Instant::now();
+            let merge_time = self.rhythm.merge_time();
+            let due = begun.checked_add(merge_time).unwrap_or(begun);
+            // Before the queues are looked at: what comes later is for another round.
+            self.beat.begin(due);
             let tails = self.round(begun);
             if self.players.is_empty() && self.closing.is_empty() && self.stream.retire_sender() {
                 self.running = false;
                 self.registry.tidy(&self.stream);
                 return;
             }
-            self.wait(begun, tails);
+            self.wait(due, tails);
         }
     }
 
     /// Gives every player what waits for it; whether some could not take it all.
     fn round(&mut self, now: Instant) -> bool {
-        // Before the queues are looked at: whoever rings later wakes us for another round.
-        self.rung.store(false, Ordering::Release);
-        self.players.extend(self.joins.try_iter());
+        self.stream.take_over(&mut self.players);
         #[cfg(test)]
         crate::server::fault::maybe_panic(crate::server::fault::Place::Sender, &self.stream.path);
         let mut tails = false;
-        let closing = &mut self.closing;
+        let (closing, room) = (&mut self.closing, &mut self.room);
         let before = self.players.len();
-        self.players.retain_mut(|player| match player.round(now) {
-            Rest::Nothing => true,
-            Rest::Tail => {
-                tails = true;
-                true
-            }
-            Rest::Finished => {
-                player.finished = true;
-                player.connection.shut_output();
-                let until = deadline(limits::LINGER_DEADLINE);
-                closing.push((Arc::clone(&player.connection), until));
-                false
-            }
-            Rest::Lost => false,
-        });
+        self.players
+            .retain_mut(|player| match player.round(now, room) {
+                Rest::Nothing => true,
+                Rest::Tail => {
+                    tails = true;
+                    true
+                }
+                Rest::Finished => {
+                    player.finished = true;
+                    player.connection.shut_output();
+                    let until = deadline(limits::LINGER_DEADLINE);
+                    closing.push((Arc::clone(&player.connection), until));
+                    false
+                }
+                Rest::Lost => false,
+            });
         let parted = before.saturating_sub(self.players.len());
         if parted > 0 {
             self.stream.parted(parted);
@@ -344,31 +392,24 @@ impl Sender {
         tails
     }
 
-    /// Waits until the next round is due: the merge time after the last one `begun`, and not
-    /// before there is something to do.
-    fn wait(&self, begun: Instant, tails: bool) {
-        let merge_time = self.rhythm.merge_time();
+    /// Waits until the next round is `due`, and until there is something to do.
+    fn wait(&self, due: Instant, tails: bool) {
         let mut until = self
             .stream
-            .expire(self.rhythm.publisher_wait, begun)
+            .expire(self.rhythm.publisher_wait, Instant::now())
             .map(deadline);
-        let mut earlier = |other: Instant| {
-            until = Some(until.map_or(other, |until| until.min(other)));
-        };
-        if tails {
-            earlier(deadline(merge_time.max(limits::RETRY_ROUND)));
+        if tails || !self.closing.is_empty() {
+            let again = due.max(deadline(limits::RETRY_ROUND));
+            until = Some(until.map_or(again, |until| until.min(again)));
         }
-        if !self.closing.is_empty() {
-            earlier(deadline(limits::RETRY_ROUND));
-        }
-        while !self.rung.load(Ordering::Acquire) {
+        while !self.beat.rung.load(Ordering::Acquire) {
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => break,
                 Some(rest) => thread::park_timeout(rest),
                 None => thread::park(),
             }
         }
-        thread::sleep(merge_time.saturating_sub(begun.elapsed()));
+        thread::sleep(due.saturating_duration_since(Instant::now()));
     }
 }
 

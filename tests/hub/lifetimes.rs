@@ -62,7 +62,7 @@ fn a_stream_stays_as_long_as_anything_keeps_it_and_no_longer() {
                 hub.publish(PATH, false).unwrap()
             };
             let bell = Arc::new(CountingBell::default());
-            let joins = hand_over(&stream, 1, &bell);
+            hand_over(&stream, 1, &bell);
             let (hub_too, stream_too) = (Arc::clone(&hub), Arc::clone(&stream));
             let sender = Sender {
                 hub: hub_too,
@@ -80,7 +80,6 @@ fn a_stream_stays_as_long_as_anything_keeps_it_and_no_longer() {
                 handles[index] = None;
             }
             assert_eq!(hub.count(), 0, "{order:?}: left behind");
-            drop(joins);
         }
     }
 }

@@ -178,7 +178,7 @@ fn a_stream_without_publisher_expires() {
     let stream = Arc::clone(&publisher.stream);
     let bell = Arc::new(CountingBell::default());
     let _attached = hub.attach(PATH).unwrap();
-    let joins = hand_over(&stream, 1, &bell);
+    hand_over(&stream, 1, &bell);
     let player = join(&stream);
     let wait = Duration::from_secs(60);
     let now = Instant::now();
@@ -211,7 +211,6 @@ fn a_stream_without_publisher_expires() {
     let publisher = hub.publish(PATH, false).unwrap();
     at(&publisher, RandomAccess, 7, Instant::now());
     assert_eq!(times(&player), [7]);
-    drop(joins);
 }
 
 /// What is queued still arrives.

@@ -2,16 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use srs_lite::hub::frame::Kind;
-use srs_lite::hub::stream::{Bell, HandOver};
+use srs_lite::hub::stream::Bell;
 
 use crate::support::{
-    CountingBell, PATH, deliver, drain, frame, hand_over, join, publishing, waiting,
+    CountingBell, PATH, deliver, drain, frame, hand_over, join, publishing, taken_over, waiting,
 };
 
 use Kind::{Dependent, RandomAccess};
@@ -22,7 +21,7 @@ fn concurrent_joins_start_one_sender() {
     let (_hub, publisher) = publishing();
     let bell = Arc::new(CountingBell::default());
     for _ in 0..200 {
-        let started = Mutex::new(Vec::new());
+        let started = AtomicUsize::new(0);
         let barrier = Barrier::new(8);
         thread::scope(|scope| {
             for writer in 0..PLAYERS {
@@ -30,14 +29,13 @@ fn concurrent_joins_start_one_sender() {
                 let (stream, bell) = (&publisher.stream, &bell);
                 scope.spawn(move || {
                     barrier.wait();
-                    let joins = hand_over(stream, writer, bell);
-                    started.lock().unwrap().extend(joins);
+                    let new = hand_over(stream, writer, bell);
+                    started.fetch_add(usize::from(new), Ordering::SeqCst);
                 });
             }
         });
-        let started = started.into_inner().unwrap();
-        assert_eq!(started.len(), 1);
-        let mut writers: Vec<_> = started[0].try_iter().collect();
+        assert_eq!(started.into_inner(), 1);
+        let mut writers = taken_over(&publisher.stream);
         writers.sort_unstable();
         assert_eq!(writers, (0..PLAYERS).collect::<Vec<_>>());
         publisher.stream.parted(8);
@@ -50,17 +48,18 @@ fn a_sender_does_not_retire_while_a_player_is_on_its_way() {
     let (_hub, publisher) = publishing();
     let stream = &publisher.stream;
     let bell = Arc::new(CountingBell::default());
-    let joins = hand_over(stream, 1, &bell).unwrap();
+    assert!(hand_over(stream, 1, &bell));
     assert_eq!(bell.rung(), 1, "or it would sleep on");
     assert!(!stream.retire_sender());
-    assert_eq!(joins.try_recv(), Ok(1));
+    assert_eq!(taken_over(stream), [1]);
     assert!(!stream.retire_sender(), "it plays");
-    assert!(hand_over(stream, 2, &bell).is_none(), "the same sender");
+    assert!(!hand_over(stream, 2, &bell), "the same sender");
+    assert_eq!(taken_over(stream), [2]);
     stream.parted(1);
     assert!(!stream.retire_sender());
     stream.parted(1);
     assert!(stream.retire_sender());
-    assert!(hand_over(stream, 3, &bell).is_some(), "another one");
+    assert!(hand_over(stream, 3, &bell), "another one");
 }
 
 /// Senders that end as soon as they may, and players that come all the time: none is lost.
@@ -72,9 +71,9 @@ fn no_player_is_lost_between_two_senders() {
     let bell: Arc<dyn Bell> = Arc::new(CountingBell::default());
     let taken = AtomicUsize::new(0);
     let senders = AtomicUsize::new(0);
-    let serve = |joins: Receiver<u32>| {
+    let serve = || {
         loop {
-            let count = joins.try_iter().count();
+            let count = taken_over(stream).len();
             taken.fetch_add(count, Ordering::SeqCst);
             stream.parted(count);
             if stream.retire_sender() {
@@ -86,10 +85,9 @@ fn no_player_is_lost_between_two_senders() {
     let deadline = Instant::now() + Duration::from_secs(20);
     thread::scope(|scope| {
         for player in 1..=PLAYERS {
-            let start = |joins| {
+            let start = || {
                 senders.fetch_add(1, Ordering::SeqCst);
-                let serve = &serve;
-                scope.spawn(move || serve(joins));
+                scope.spawn(&serve);
                 Ok::<_, ()>(Arc::clone(&bell))
             };
             assert_eq!(stream.hand_over(7, start), Ok(()));
@@ -111,30 +109,34 @@ fn a_sender_that_cannot_start_undoes_the_join() {
     let (hub, publisher) = publishing();
     let stream = Arc::clone(&publisher.stream);
     let player = join(&stream);
-    let result = stream.hand_over(1, |_| Err("no thread"));
-    assert_eq!(result, Err(HandOver::NotStarted("no thread")));
+    let result = stream.hand_over(1, || Err("no thread"));
+    assert_eq!(result, Err("no thread"));
+    assert_eq!(taken_over(&stream), [0; 0]);
     assert!(stream.retire_sender(), "a player that nobody has");
     drop(player.frames);
     deliver(&publisher, 1, &[RandomAccess]);
     assert!(stream.control(player.player).is_none());
     let bell = Arc::new(CountingBell::default());
-    assert!(hand_over(&stream, 2, &bell).is_some());
+    assert!(hand_over(&stream, 2, &bell));
     stream.parted(1);
     assert!(stream.retire_sender());
     drop(publisher);
     assert_eq!(hub.count(), 0);
 }
 
+/// Who is on the way to a sender that fails is lost with it, and not its successor's.
 #[test]
-fn a_sender_that_is_gone_takes_nobody() {
+fn a_sender_that_fails_takes_nobody_any_more() {
     let (_hub, publisher) = publishing();
     let stream = &publisher.stream;
     let bell = Arc::new(CountingBell::default());
-    drop(hand_over(stream, 1, &bell));
-    let not_again = |_| -> Result<_, ()> { panic!("there is one") };
-    assert_eq!(stream.hand_over(2, not_again), Err(HandOver::NotTaken));
+    assert!(hand_over(stream, 1, &bell));
+    stream.sender_failed();
+    assert_eq!(taken_over(stream), [0; 0]);
+    assert!(hand_over(stream, 2, &bell), "another sender");
+    assert_eq!(taken_over(stream), [2]);
     stream.parted(1);
-    assert!(stream.retire_sender(), "the second was never handed over");
+    assert!(stream.retire_sender(), "the first is not counted any more");
 }
 
 /// Its players are lost, but the stream has a future.
@@ -143,13 +145,13 @@ fn a_failed_sender_is_replaced() {
     let (_hub, publisher) = publishing();
     let stream = &publisher.stream;
     let bell = Arc::new(CountingBell::default());
-    let _joins = hand_over(stream, 1, &bell).unwrap();
+    assert!(hand_over(stream, 1, &bell));
     let lost = join(stream);
     stream.sender_failed();
     assert!(!drain(&lost.frames).1);
     assert!(!lost.frames.gauge.is_over(), "the stream goes on");
     let player = join(stream);
-    assert!(hand_over(stream, 2, &bell).is_some());
+    assert!(hand_over(stream, 2, &bell));
     deliver(&publisher, 1, &[RandomAccess]);
     assert_eq!(waiting(&player.frames), [1]);
 }
@@ -160,7 +162,7 @@ fn the_bell_rings_for_everything_that_a_sender_must_see() {
     let stream = Arc::clone(&publisher.stream);
     let bell = Arc::new(CountingBell::default());
     let _attached = hub.attach(PATH).unwrap();
-    let _joins = hand_over(&stream, 1, &bell);
+    assert!(hand_over(&stream, 1, &bell));
     let (first, second) = (join(&stream), join(&stream));
     let mut before = bell.rung();
     let mut rang = |what| {
@@ -190,6 +192,10 @@ impl Bell for PanickingBell {
     fn ring(&self) {
         assert!(!self.armed.swap(false, Ordering::SeqCst), "injected");
     }
+
+    fn due(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// The publisher and the players of that moment are let go; the stream can be used again.
@@ -199,7 +205,7 @@ fn a_panic_under_the_lock_leaves_the_stream_usable() {
     let stream = Arc::clone(&publisher.stream);
     let _attached = hub.attach(PATH).unwrap();
     let bell = Arc::new(PanickingBell::default());
-    let _joins = hand_over(&stream, 1, &bell);
+    assert!(hand_over(&stream, 1, &bell));
     deliver(&publisher, 1, &[RandomAccess]);
     let victim = join(&stream);
     bell.armed.store(true, Ordering::SeqCst);

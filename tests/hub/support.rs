@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use crossbeam_channel::Receiver;
 use srs_lite::hub::frame::{Frame, Kind};
 use srs_lite::hub::queue::FrameReceiver;
 use srs_lite::hub::registry::{Publisher, Registry};
@@ -86,6 +85,10 @@ impl Bell for CountingBell {
     fn ring(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
+
+    fn due(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 impl CountingBell {
@@ -94,18 +97,25 @@ impl CountingBell {
     }
 }
 
-/// Gives `writer` to the stream's sender, which is the returned channel if it starts one.
+/// Gives `writer` to the stream's sender; whether that starts one.
 pub(crate) fn hand_over(
     stream: &Stream<u32>,
     writer: u32,
     bell: &Arc<impl Bell + 'static>,
-) -> Option<Receiver<u32>> {
-    let mut joins = None;
-    let start = |receiver| {
-        joins = Some(receiver);
+) -> bool {
+    let mut started = false;
+    let start = || {
+        started = true;
         let bell: Arc<dyn Bell> = bell.clone();
         Ok::<_, ()>(bell)
     };
     stream.hand_over(writer, start).unwrap();
-    joins
+    started
+}
+
+/// Who has been handed to the sender since this was last asked.
+pub(crate) fn taken_over(stream: &Stream<u32>) -> Vec<u32> {
+    let mut writers = Vec::new();
+    stream.take_over(&mut writers);
+    writers
 }

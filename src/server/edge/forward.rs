@@ -107,14 +107,19 @@ impl Forwarder {
         Ok(Self { publisher, shared })
     }
 
-    /// Passes a message on; waits for nothing.
+    /// Passes messages on; waits for nothing.
     ///
     /// # Errors
     ///
     /// No origin takes the stream any more.
-    pub fn deliver(&self, frame: Frame, now: Instant) -> Result<(), Refusal> {
+    pub fn deliver_all(
+        &self,
+        frames: impl IntoIterator<Item = Frame>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         self.lost().map_or(Ok(()), Err)?;
-        self.publisher.deliver(frame, now).map_err(Refusal::from)
+        let delivered = self.publisher.deliver_all(frames, now);
+        delivered.map_err(Refusal::from)
     }
 
     /// Why no origin takes the stream any more, if that is so.

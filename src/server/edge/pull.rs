@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, info};
 
+use crate::hub::frame::Frame;
 use crate::hub::registry::{Publisher, Pull};
+use crate::hub::stream::Over;
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::deadline;
 use crate::server::edge::origin::{Cause, OriginError, Phase, Upstream};
 use crate::server::edge::{Counted, Edge, Wanted};
 use crate::server::log::escape;
+use crate::server::pace::Pace;
 use crate::server::publish::frame;
 use crate::server::sender::Writer;
 use crate::session::client::Event;
@@ -178,26 +181,26 @@ impl Fetch {
         let mut buffer = vec![0; limits::READ_BYTES];
         let first_media = deadline(patience.min(limits::ORIGIN_STALL_DEADLINE));
         let mut heard = Instant::now();
+        let mut frames = Vec::new();
+        let (mut pace, mut read) = (Pace::default(), 0);
         loop {
             let merge_time = self.server.rhythm.merge_time();
-            while let Some(event) = upstream.event() {
-                match event {
-                    Event::Deliver(media) => {
-                        let source = source.get_or_insert_with(|| self.begin(upstream));
-                        source.make_room(merge_time);
-                        if source
-                            .publisher
-                            .deliver(frame(media), Instant::now())
-                            .is_err()
-                        {
-                            return Ok(Stop::Unwanted);
-                        }
-                    }
-                    Event::Ended => return Ok(Stop::Over),
-                    Event::Refused(code, why) => return Err(Cause::Refused(code, why)),
-                    Event::Send(_) | Event::Granted(_) => {}
+            let end = take_frames(upstream, &mut frames);
+            if !frames.is_empty() {
+                let source = source.get_or_insert_with(|| self.begin(upstream));
+                if source.deliver(frames.drain(..), merge_time).is_err() {
+                    return Ok(Stop::Unwanted);
                 }
             }
+            if let Some(end) = end {
+                return end;
+            }
+            if let Some(source) = source.as_ref().filter(|source| read > 0 && !source.burst) {
+                let read = (read, read == buffer.len());
+                let (connection, stream) = (&upstream.connection, &source.publisher.stream);
+                pace.wait(connection, read, stream, &self.server.rhythm);
+            }
+            read = 0;
             let wait = source
                 .as_mut()
                 .map_or(limits::POLL, |source| source.settle(merge_time));
@@ -216,6 +219,7 @@ impl Fetch {
                     heard = Instant::now();
                     let bytes = buffer.get(..length).unwrap_or_default();
                     upstream.received(bytes).map_err(Cause::Failed)?;
+                    read = length;
                 }
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
                     if let Some(source) = source {
@@ -248,6 +252,18 @@ impl Fetch {
     }
 }
 
+/// Takes what the origin has sent, up to what ends the relaying, if that has come.
+fn take_frames(upstream: &mut Upstream, frames: &mut Vec<Frame>) -> Option<Result<Stop, Cause>> {
+    loop {
+        match upstream.event()? {
+            Event::Deliver(media) => frames.push(frame(media)),
+            Event::Ended => return Some(Ok(Stop::Over)),
+            Event::Refused(code, why) => return Some(Err(Cause::Refused(code, why))),
+            Event::Send(_) | Event::Granted(_) => {}
+        }
+    }
+}
+
 /// What feeds the stream.
 struct Source {
     publisher: Publisher<Writer>,
@@ -257,7 +273,22 @@ struct Source {
 }
 
 impl Source {
-    /// During the burst, players who are there already get time to take it.
+    /// Hands frames to the players; during the burst one by one, so that those who are there
+    /// already have time to take it.
+    fn deliver(
+        &self,
+        mut frames: impl Iterator<Item = Frame>,
+        merge_time: Duration,
+    ) -> Result<(), Over> {
+        if !self.burst {
+            return self.publisher.deliver_all(frames, Instant::now());
+        }
+        frames.try_for_each(|frame| {
+            self.make_room(merge_time);
+            self.publisher.deliver(frame, Instant::now())
+        })
+    }
+
     fn make_room(&self, merge_time: Duration) {
         let patience = patience(merge_time);
         while self.burst && self.publisher.stream.is_crowded() && self.begun.elapsed() < patience {
