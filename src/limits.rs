@@ -103,20 +103,36 @@ pub const GROUP_BYTES: usize = 16 * 1024 * 1024;
 
 /// Slices of one `sendmsg`: more than come in [`MAX_MERGE_TIME`]. The kernel takes 1024, but the
 /// sender has them on its stack.
-pub const MAX_SLICES: usize = 128;
+pub const MAX_SLICES: usize = 64;
 
 /// `SO_SNDBUF` of every connection (the kernel doubles it): what one player can make the kernel
 /// hold, and how stale a slow one gets.
 pub const SOCKET_SEND_BYTES: usize = 128 * 1024;
 
-/// Stack of a connection thread. Nothing on it recurses deeper than [`MAX_AMF0_DEPTH`].
+/// Stack of a thread. Nothing on it recurses deeper than [`MAX_AMF0_DEPTH`].
 pub const THREAD_STACK_BYTES: usize = 256 * 1024;
+
+/// Stack of a thread that only reads what a player says. Not of the other size: the C library would
+/// give it the stack of a thread that has ended, with all the memory that this one had touched.
+pub const PLAYER_STACK_BYTES: usize = 48 * 1024;
+
+/// A player that stays for so long gets such a thread.
+pub const PLAYER_SETTLES: Duration = Duration::from_millis(50);
+
+/// Threads of each of these sizes that wait for the next connection, or player, …
+pub const MAX_IDLE_THREADS: usize = 16;
+/// … for so long.
+pub const IDLE_THREAD_TIME: Duration = Duration::from_secs(1);
 
 /// From accept to a finished handshake.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// From the handshake to a `publish` or `play`.
 pub const COMMAND_DEADLINE: Duration = Duration::from_secs(15);
+
+/// A socket's timeout is left as it is if it passes a deadline by no more than this part of what is
+/// left until then: most reads need no other system call.
+pub const TIMEOUT_SLACK: u32 = 8;
 
 /// For a player to take its opening (metadata, headers, group of pictures).
 pub const OPENING_DEADLINE: Duration = Duration::from_secs(10);

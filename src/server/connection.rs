@@ -4,11 +4,11 @@
 use core::fmt;
 use core::ops::Range;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -32,6 +32,8 @@ pub struct Connection {
     /// What is spoken on it.
     pub protocol: Protocol,
     socket: TcpStream,
+    /// The socket's timeout for reads, in microseconds; 0: not known.
+    read_timeout: AtomicU64,
     /// Written by a sender: a stop leaves its end to that.
     playing: AtomicBool,
     /// The reader has seen the end.
@@ -42,6 +44,9 @@ pub struct Connection {
     registered: OnceLock<Registered>,
 }
 
+/// For [`Connection::read_timeout`].
+const NO_TIMEOUT: u64 = u64::MAX;
+
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{} {}", self.id, self.peer)
@@ -49,35 +54,20 @@ impl fmt::Display for Connection {
 }
 
 impl Connection {
-    /// Sets up a fresh socket.
-    ///
-    /// # Errors
-    ///
-    /// The system refuses an option: the peer has gone already.
-    pub fn new(id: u64, socket: TcpStream, protocol: Protocol) -> io::Result<Self> {
-        let peer = socket.peer_addr()?;
+    /// A connection over a socket that has what [`set_options`] sets.
+    pub fn new(id: u64, socket: TcpStream, peer: SocketAddr, protocol: Protocol) -> Self {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        socket.set_nodelay(true)?;
-        // An accepted socket inherits the listener's.
-        socket.set_read_timeout(None)?;
-        let options = SockRef::from(&socket);
-        options.set_send_buffer_size(limits::SOCKET_SEND_BYTES)?;
-        options.set_tcp_keepalive(
-            &TcpKeepalive::new()
-                .with_time(limits::KEEPALIVE_IDLE)
-                .with_interval(limits::KEEPALIVE_INTERVAL)
-                .with_retries(limits::KEEPALIVE_PROBES),
-        )?;
-        Ok(Self {
+        Self {
             id,
             peer,
             protocol,
             socket,
+            read_timeout: AtomicU64::new(0),
             playing: AtomicBool::new(false),
             left: AtomicBool::new(false),
             reset: OnceLock::new(),
             registered: OnceLock::new(),
-        })
+        }
     }
 
     /// Reads what there is, at least one byte; 0 is the end.
@@ -86,7 +76,27 @@ impl Connection {
     ///
     /// `TimedOut`: nothing came until `deadline`. Others as the system says.
     pub fn read(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(remaining(deadline)?))?;
+        let left = remaining(deadline)?;
+        let most = left.saturating_add(left.checked_div(limits::TIMEOUT_SLACK).unwrap_or_default());
+        let set = Duration::from_micros(self.read_timeout.load(Ordering::Relaxed));
+        if set < left || set > most {
+            self.set_read_timeout(Some(left))?;
+        }
+        self.read_again(buffer)
+    }
+
+    /// The same; without a deadline, as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::read`].
+    pub fn read_until(&self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
+        if let Some(deadline) = deadline {
+            return self.read(buffer, deadline);
+        }
+        if self.read_timeout.load(Ordering::Relaxed) != NO_TIMEOUT {
+            self.set_read_timeout(None)?;
+        }
         self.read_again(buffer)
     }
 
@@ -113,6 +123,10 @@ impl Connection {
     ///
     /// As the system says.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let micros = timeout.map_or(NO_TIMEOUT, |timeout| {
+            u64::try_from(timeout.as_micros()).unwrap_or(NO_TIMEOUT)
+        });
+        self.read_timeout.store(micros, Ordering::Relaxed);
         self.socket.set_read_timeout(timeout)
     }
 
@@ -164,13 +178,12 @@ impl Connection {
     ///
     /// `TimedOut`: the peer did not take them all until `deadline`. Others as the system says.
     pub fn write(&self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        // Most of what is written fits, and needs no timeout.
+        let mut until = None;
         while !bytes.is_empty() {
-            self.socket.set_write_timeout(Some(remaining(deadline)?))?;
-            let length = retry(|| (&self.socket).write(bytes))?;
-            if length == 0 {
-                return Err(ErrorKind::WriteZero.into());
-            }
+            let length = self.send(&[IoSlice::new(bytes)], until)?;
             bytes = bytes.get(length..).unwrap_or_default();
+            until = Some(deadline);
         }
         Ok(())
     }
@@ -218,7 +231,7 @@ impl Connection {
     /// # Errors
     ///
     /// As the system says; `TimedOut` only with a deadline.
-    pub fn send(&self, slices: &[io::IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
+    pub fn send(&self, slices: &[IoSlice<'_>], deadline: Option<Instant>) -> io::Result<usize> {
         let mut flags = libc::MSG_NOSIGNAL;
         match deadline {
             Some(deadline) => self.socket.set_write_timeout(Some(remaining(deadline)?))?,
@@ -304,9 +317,26 @@ impl Connection {
     /// Reads until the peer has ended its output, at most [`limits::LINGER_DEADLINE`].
     pub fn drain_input(&self) {
         let deadline = deadline(limits::LINGER_DEADLINE);
-        let mut sink = [0; 4096];
+        let mut sink = vec![0; 4096];
         while matches!(self.read(&mut sink, deadline), Ok(1..)) {}
     }
+}
+
+/// Sets what every connection has, or what is accepted from a listener is to have: a socket inherits
+/// it.
+///
+/// # Errors
+///
+/// The system refuses an option.
+pub fn set_options(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(limits::SOCKET_SEND_BYTES)?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(limits::KEEPALIVE_IDLE)
+            .with_interval(limits::KEEPALIVE_INTERVAL)
+            .with_retries(limits::KEEPALIVE_PROBES),
+    )
 }
 
 /// `wait` from now.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,7 +12,7 @@ use log::warn;
 use socket2::SockRef;
 
 use crate::limits;
-use crate::server::connection::{Connection, deadline};
+use crate::server::connection::{Connection, deadline, set_options};
 use crate::server::port::{Listener, Protocol};
 use crate::server::thread::Role;
 use crate::server::{Server, http, rtmp};
@@ -22,11 +22,14 @@ use crate::wire::http::NO_ROOM;
 /// the listener would reset it.
 pub fn accept(server: &Arc<Server>, at: &Listener, closing: &AtomicBool) {
     let listener = &at.listener;
+    if let Err(error) = set_options(&SockRef::from(listener)) {
+        warn!("socket options: {error}");
+    }
     let mut turned_away = TurnedAway::default();
     while !closing.load(Ordering::Acquire) {
         turned_away.tidy();
         match listener.accept() {
-            Ok((socket, _)) => admit(server, at.protocol, socket, &mut turned_away),
+            Ok(accepted) => admit(server, at.protocol, accepted, &mut turned_away),
             Err(error) if is_quiet(error.kind()) => {}
             Err(error) => {
                 // Out of descriptors or memory. The connection stays in the backlog: wait for
@@ -39,16 +42,21 @@ pub fn accept(server: &Arc<Server>, at: &Listener, closing: &AtomicBool) {
     if !server.is_stopping() && listener.set_nonblocking(true).is_ok() {
         let end = deadline(limits::BACKLOG_TIME);
         while Instant::now() < end {
-            let Ok((socket, _)) = listener.accept() else {
+            let Ok(accepted) = listener.accept() else {
                 break;
             };
-            admit(server, at.protocol, socket, &mut turned_away);
+            admit(server, at.protocol, accepted, &mut turned_away);
         }
     }
 }
 
 /// Starts a thread for the connection, or closes it.
-fn admit(server: &Arc<Server>, protocol: Protocol, socket: TcpStream, away: &mut TurnedAway) {
+fn admit(
+    server: &Arc<Server>,
+    protocol: Protocol,
+    (socket, peer): (TcpStream, SocketAddr),
+    away: &mut TurnedAway,
+) {
     if server.is_full(protocol) {
         let most = server.config.max_connections;
         server.shed(format_args!("max_connections is {most}"));
@@ -57,21 +65,15 @@ fn admit(server: &Arc<Server>, protocol: Protocol, socket: TcpStream, away: &mut
         }
         return;
     }
-    // An accepted socket inherits the listener's mode.
-    let _ = SockRef::from(&socket).set_nonblocking(false);
     let id = server.next_id();
-    // Fails only if the peer has gone already.
-    let Ok(connection) = Connection::new(id, socket, protocol) else {
-        return;
-    };
-    let connection = Arc::new(connection);
+    let connection = Arc::new(Connection::new(id, socket, peer, protocol));
     server.register(&connection);
     let server_ = Arc::clone(server);
     let role = match protocol {
         Protocol::Rtmp => Role::Rtmp,
         Protocol::Http => Role::Http,
     };
-    let spawned = server.threads.spawn(role, id, move || match protocol {
+    let spawned = server.threads.run(role, id, move || match protocol {
         Protocol::Rtmp => rtmp::serve(&server_, &connection),
         Protocol::Http => http::serve(&server_, &connection),
     });

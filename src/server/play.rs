@@ -2,6 +2,7 @@
 //! the stream and taking a place are the same for HTTP-FLV.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,21 +19,18 @@ use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::log::escape;
-use crate::server::rtmp::Peer;
+use crate::server::rtmp::{Done, Peer};
 use crate::server::sender::{Sender, Unsent, Writer};
 use crate::server::thread::Role;
 use crate::session::action::{Action, Filter};
 use crate::wire::name::StreamRequest;
 
-/// Serves a player to its end; why it ended.
+/// Lets the player in: when this returns, its stream's sender writes to it.
 ///
 /// # Errors
 ///
 /// The player broke the protocol, or did not take its opening.
-pub fn serve(
-    peer: &mut Peer,
-    request: &StreamRequest,
-) -> Result<Cow<'static, str>, ConnectionError> {
+pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, ConnectionError> {
     let hops = peer.session.hops();
     let (server, connection) = (Arc::clone(&peer.server), Arc::clone(&peer.connection));
     let attached = match find(&server, &connection, request, hops, || peer.has_left()) {
@@ -46,7 +44,7 @@ pub fn serve(
                 escape(why)
             );
             peer.refuse("NetStream.Play.StreamNotFound", why)?;
-            return Ok("refused".into());
+            return Ok(Done::Ended("refused".into()));
         }
     };
     let mut actions = Vec::new();
@@ -59,16 +57,8 @@ pub fn serve(
         }
     }
     info!("{}: plays {}", peer.connection, request.path);
-    let seat = take_seat(&peer.server, &peer.connection, &attached.stream, |_| {
-        opening
-    })?;
-    let result = listen(peer, &seat);
-    drop(seat);
-    if result.is_ok() {
-        // The sender sends what is queued and ends our output; see `Connection::linger`.
-        peer.connection.drain_input();
-    }
-    result
+    let seat = take_seat(&peer.server, &peer.connection, attached, |_| opening)?;
+    Ok(Done::Plays(seat))
 }
 
 /// Why there is nothing to play, for the peer and the log.
@@ -145,22 +135,20 @@ pub fn find(
 pub fn take_seat(
     server: &Arc<Server>,
     connection: &Arc<Connection>,
-    stream: &Arc<Stream<Writer>>,
+    attached: Attached<Writer>,
     begin: impl FnOnce(&[Arc<Frame>]) -> Unsent,
 ) -> Result<Seat, ConnectionError> {
-    let joined = stream.join(Start::Group);
+    let joined = attached.stream.join(Start::Group);
     let seat = Seat {
-        stream: Arc::clone(stream),
+        attached,
         player: joined.player,
         gauge: Arc::clone(&joined.frames.gauge),
     };
     let mut opening = begin(&joined.opening);
-    for frame in joined.opening {
-        opening.push(frame);
-    }
+    opening.extend(joined.opening);
     let players = &server.rhythm.players;
     let writer = Writer::open(Arc::clone(connection), joined.frames, opening, players)?;
-    hand_over(server, stream, writer)?;
+    hand_over(server, &seat.attached.stream, writer)?;
     Ok(seat)
 }
 
@@ -186,10 +174,18 @@ fn hand_over(
     stream.hand_over(writer, start).map_err(ConnectionError::Io)
 }
 
-/// Reads what a player says: pings, acknowledgements, pauses, and the end.
-fn listen(peer: &mut Peer, seat: &Seat) -> Result<Cow<'static, str>, ConnectionError> {
+/// Reads what a player says (pings, acknowledgements, pauses) to its end, or until it still plays at
+/// `until`. Why it ended; `None`: it plays.
+///
+/// # Errors
+///
+/// The player broke the protocol.
+pub fn listen(
+    peer: &mut Peer,
+    seat: &Seat,
+    until: Option<Instant>,
+) -> Result<Option<Cow<'static, str>>, ConnectionError> {
     let mut buffer = [0; limits::PLAYER_READ_BYTES];
-    peer.connection.set_read_timeout(None)?;
     loop {
         // First what it said while it waited.
         while let Some(actions) = peer.actions()? {
@@ -197,7 +193,7 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<Cow<'static, str>, ConnectionE
                 match action {
                     Action::Send(bytes) => peer.reply(&bytes),
                     Action::Filter(filter, off) => seat.switch(filter, off),
-                    Action::Close(_) => return Ok("done".into()),
+                    Action::Close(_) => return Ok(Some("done".into())),
                     Action::Publish(_)
                     | Action::Play(_)
                     | Action::Deliver(_)
@@ -207,11 +203,14 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<Cow<'static, str>, ConnectionE
         }
         let replies = peer.take_outbox();
         if !replies.is_empty() && !seat.reply(replies) {
-            return Ok("takes no replies".into());
+            return Ok(Some("takes no replies".into()));
         }
-        let length = peer.connection.read_again(&mut buffer)?;
+        let length = match peer.connection.read_until(&mut buffer, until) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(None),
+            read => read?,
+        };
         if length == 0 {
-            return Ok(seat.why(&peer.connection).into());
+            return Ok(Some(seat.why(&peer.connection).into()));
         }
         peer.received(buffer.get(..length).unwrap_or_default());
     }
@@ -220,19 +219,24 @@ fn listen(peer: &mut Peer, seat: &Seat) -> Result<Cow<'static, str>, ConnectionE
 /// A place in the fan-out, given up on drop.
 #[derive(Debug)]
 pub struct Seat {
-    stream: Arc<Stream<Writer>>,
+    attached: Attached<Writer>,
     player: u64,
     gauge: Arc<Gauge>,
 }
 
 impl Seat {
+    /// The stream that is played.
+    pub fn stream(&self) -> &Stream<Writer> {
+        &self.attached.stream
+    }
+
     /// Why there is nothing more to read.
     pub fn why(&self, connection: &Connection) -> &'static str {
         if let Some(reason) = connection.reset_reason() {
             reason
         } else if self.gauge.is_over() {
             "the stream is over"
-        } else if self.stream.control(self.player).is_none() {
+        } else if self.stream().control(self.player).is_none() {
             "too slow, a sequence header found no room"
         } else {
             "closed by peer"
@@ -251,7 +255,7 @@ impl Seat {
     /// Queues a reply behind the media; whether it found a place in time. What comes too late for
     /// a stream that is over counts as sent.
     fn reply(&self, bytes: Bytes) -> bool {
-        let Some((frames, gauge, bell)) = self.stream.control(self.player) else {
+        let Some((frames, gauge, bell)) = self.stream().control(self.player) else {
             return true;
         };
         let frame = Arc::new(Frame::control(bytes));
@@ -268,6 +272,6 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.stream.leave(self.player);
+        self.stream().leave(self.player);
     }
 }

@@ -13,8 +13,9 @@ use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::log::escape;
-use crate::server::play;
+use crate::server::play::{self, Seat};
 use crate::server::publish::{Publication, Refusal};
+use crate::server::thread::Role;
 use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::{Action, Ending, chunks};
 use crate::session::assembler::Assembler;
@@ -23,31 +24,25 @@ use crate::session::server::ServerSession;
 use crate::wire::handshake;
 use crate::wire::name::StreamRequest;
 
-/// Serves one connection to its end. The body of its thread.
+/// Serves one connection until it ends or plays. The body of its thread.
 pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
     debug!("{connection}: connected");
-    let begun = Instant::now();
-    let mut peer = Peer::new(Arc::clone(server), Arc::clone(connection));
-    let result = peer.handshake().and_then(|()| peer.receive());
-    connection.set_left();
-    let what = peer.what;
-    drop(peer.publication.take());
-    let seconds = begun.elapsed().as_secs_f64();
-    match &result {
-        Ok(why) => info!(
-            "{connection}: {what} ended after {seconds:.1} s: {}",
-            escape(why)
-        ),
-        Err(error) => info!("{connection}: {what} ended after {seconds:.1} s: {error}"),
+    // Not on the stack, of which a connection keeps what it has touched.
+    let mut peer = Box::new(Peer::new(Arc::clone(server), Arc::clone(connection)));
+    match peer.handshake().and_then(|()| peer.receive()) {
+        Ok(Done::Plays(seat)) => peer.play(seat),
+        Ok(Done::Ended(why)) => peer.end(&Ok(why)),
+        Err(error) => peer.end(&Err(error)),
     }
-    match result {
-        // The peer must still get what we sent last; a sender sees to that for a player.
-        Ok(_) if !connection.is_playing() => connection.linger(),
-        Ok(_) => {}
-        // It is gone or takes nothing: what the kernel still holds for it is given up.
-        Err(ConnectionError::Io(_)) => connection.reset("it failed"),
-        Err(ConnectionError::Session(_)) => connection.shut(),
-    }
+}
+
+/// How a connection's first thread ends.
+#[derive(Debug)]
+pub enum Done {
+    /// So does the connection; why.
+    Ended(Cow<'static, str>),
+    /// It plays.
+    Plays(Seat),
 }
 
 /// What the thread of a connection knows.
@@ -67,8 +62,9 @@ pub struct Peer {
     publication: Option<Publication>,
     /// Until when a peer that neither publishes nor plays must do so.
     commands: Instant,
-    /// For the log: what the connection was for.
+    /// For the log: what the connection was for, and since when.
     what: &'static str,
+    begun: Instant,
 }
 
 /// What the thread does after a batch of actions.
@@ -91,29 +87,32 @@ impl Peer {
             publication: None,
             commands: Instant::now(),
             what: "connection",
+            begun: Instant::now(),
         }
     }
 
     /// [RTMP §5.2]
     fn handshake(&self) -> Result<(), ConnectionError> {
         let deadline = deadline(limits::HANDSHAKE_DEADLINE);
-        let mut version = [0];
-        self.connection.read_exact(&mut version, deadline)?;
-        if version != [handshake::VERSION] {
-            let [version] = version;
+        let mut opening = Box::new([0; handshake::OPENING_LENGTH]);
+        let length = self.connection.read(&mut *opening, deadline)?;
+        // Before the rest has come: who does not speak RTMP may never send as much.
+        if length > 0 && opening.first() != Some(&handshake::VERSION) {
+            let [version, ..] = *opening;
             return Err(SessionError::Version(version).into());
         }
-        let mut c1 = [0; handshake::PACKET_LENGTH];
-        self.connection.read_exact(&mut c1, deadline)?;
-        let reply = handshake::s0_s1_s2(&c1, self.connection.id);
+        let rest = opening.get_mut(length..).unwrap_or_default();
+        self.connection.read_exact(rest, deadline)?;
+        let [_, c1 @ ..] = &mut *opening;
+        let reply = handshake::s0_s1_s2(c1, self.connection.id);
         self.connection.write(&reply, deadline)?;
         // C2 is not checked: ffmpeg and others do not echo S1.
-        self.connection.read_exact(&mut c1, deadline)?;
+        self.connection.read_exact(c1, deadline)?;
         Ok(())
     }
 
     /// Reads until the peer is done; why.
-    fn receive(&mut self) -> Result<Cow<'static, str>, ConnectionError> {
+    fn receive(&mut self) -> Result<Done, ConnectionError> {
         let mut buffer = vec![0; limits::READ_BYTES_EARLY];
         self.commands = deadline(limits::COMMAND_DEADLINE);
         loop {
@@ -123,23 +122,22 @@ impl Peer {
             };
             if length == 0 {
                 if let Some(lost) = self.publication.as_ref().and_then(Publication::lost) {
-                    return self.lose(lost);
+                    return self.lose(lost).map(Done::Ended);
                 }
-                return Ok(self.end_of_input().into());
+                return Ok(Done::Ended(self.end_of_input().into()));
             }
             self.received(buffer.get(..length).unwrap_or_default());
             let next = self.messages();
             // What came before an error or an end still arrives.
             if let Some(lost) = self.hand_on() {
-                return self.lose(lost);
+                return self.lose(lost).map(Done::Ended);
             }
             match next? {
                 Next::Read => {}
-                Next::End(why) => return Ok(why),
+                Next::End(why) => return Ok(Done::Ended(why)),
                 Next::Play(request) => {
-                    drop(buffer);
                     self.what = "player";
-                    return play::serve(self, &request);
+                    return play::begin(self, &request);
                 }
             }
             self.flush()?;
@@ -148,6 +146,61 @@ impl Peer {
                 publication.pause(&self.server, &self.connection, read);
                 buffer.resize(limits::READ_BYTES, 0);
             }
+        }
+    }
+
+    /// Reads what a player says; if it stays, in a thread that has touched little memory so far, and
+    /// needs little: there are many.
+    fn play(mut self: Box<Self>, seat: Seat) {
+        let settled = deadline(limits::PLAYER_SETTLES);
+        if let Some(result) = play::listen(&mut self, &seat, Some(settled)).transpose() {
+            return self.leave(seat, &result);
+        }
+        let (server, connection) = (Arc::clone(&self.server), Arc::clone(&self.connection));
+        // Of the size of what is left in them.
+        self.input = BytesMut::from(&*self.input);
+        self.outbox = BytesMut::from(&*self.outbox);
+        let spawned = server.threads.run(Role::Play, connection.id, move || {
+            if let Some(result) = play::listen(&mut self, &seat, None).transpose() {
+                self.leave(seat, &result);
+            }
+        });
+        if let Err(error) = spawned {
+            info!("{connection}: no thread to play in: {error}");
+            connection.shut();
+        }
+    }
+
+    /// Ends a player.
+    fn leave(self: Box<Self>, seat: Seat, result: &Result<Cow<'static, str>, ConnectionError>) {
+        drop(seat);
+        if result.is_ok() {
+            // The sender sends what is queued and ends our output; see `Connection::linger`.
+            self.connection.drain_input();
+        }
+        self.end(result);
+    }
+
+    /// Ends the connection, and says why it ends.
+    fn end(mut self: Box<Self>, result: &Result<Cow<'static, str>, ConnectionError>) {
+        let (connection, what) = (&self.connection, self.what);
+        connection.set_left();
+        drop(self.publication.take());
+        let seconds = self.begun.elapsed().as_secs_f64();
+        match result {
+            Ok(why) => info!(
+                "{connection}: {what} ended after {seconds:.1} s: {}",
+                escape(why)
+            ),
+            Err(error) => info!("{connection}: {what} ended after {seconds:.1} s: {error}"),
+        }
+        match result {
+            // The peer must still get what we sent last; a sender sees to that for a player.
+            Ok(_) if !connection.is_playing() => connection.linger(),
+            Ok(_) => {}
+            // It is gone or takes nothing: what the kernel still holds for it is given up.
+            Err(ConnectionError::Io(_)) => connection.reset("it failed"),
+            Err(ConnectionError::Session(_)) => connection.shut(),
         }
     }
 

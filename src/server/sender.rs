@@ -63,6 +63,11 @@ impl Unsent {
         }
     }
 
+    /// Puts `frames` at the end.
+    pub fn extend(&mut self, frames: impl IntoIterator<Item = Arc<Frame>>) {
+        self.frames.extend(frames);
+    }
+
     /// Puts `frame` at the end.
     pub fn push(&mut self, frame: Arc<Frame>) {
         self.frames.push_back(frame);
@@ -74,8 +79,11 @@ impl Unsent {
     ///
     /// The peer did not take it until `deadline`, or is gone.
     pub fn send_all(&mut self, connection: &Connection, deadline: Instant) -> io::Result<()> {
+        // At first what fits without waiting: often that is all.
+        let mut until = None;
         while !self.frames.is_empty() {
-            self.send(connection, Some(deadline))?;
+            self.send(connection, until)?;
+            until = Some(deadline);
         }
         Ok(())
     }

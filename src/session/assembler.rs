@@ -1,7 +1,5 @@
 //! Interleaved chunks → messages [RTMP §5.3].
 
-use std::collections::HashMap;
-
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::limits;
@@ -19,7 +17,8 @@ pub struct Assembler {
     max_partial_bytes: usize,
     /// Invariant: the sum of the lengths of all `partial`s.
     partial_bytes: usize,
-    streams: HashMap<ChunkStreamId, ChunkStream>,
+    /// Those that a header was seen of: a handful, and [`limits::MAX_CHUNK_STREAMS`] at most.
+    streams: Vec<(ChunkStreamId, ChunkStream)>,
 }
 
 /// What later headers of a chunk stream inherit, and the message it is in the middle of.
@@ -50,7 +49,7 @@ impl Default for Assembler {
             max_message_length: limits::MAX_MESSAGE_LENGTH_EARLY,
             max_partial_bytes: limits::MAX_PARTIAL_BYTES_EARLY,
             partial_bytes: 0,
-            streams: HashMap::new(),
+            streams: Vec::new(),
         }
     }
 }
@@ -64,7 +63,7 @@ impl Assembler {
 
     /// Bytes of memory that unfinished messages hold: at most twice what arrived of them, and some.
     pub fn held(&self) -> usize {
-        let partials = self.streams.values().map(|stream| &stream.partial);
+        let partials = self.streams.iter().map(|(_, stream)| &stream.partial);
         partials.map(Vec::capacity).sum()
     }
 
@@ -85,10 +84,8 @@ impl Assembler {
             let Some(header) = self.follow(basic, &mut reader)? else {
                 return Ok(None);
             };
-            let received = self
-                .streams
-                .get(&basic.chunk_stream_id)
-                .map_or(0, |stream| stream.partial.len());
+            let known = self.stream(basic.chunk_stream_id);
+            let received = known.map_or(0, |stream| stream.partial.len());
             let due = header.length.saturating_sub(received).min(self.chunk_size);
             let Some(data) = reader.take(due) else {
                 return Ok(None);
@@ -98,8 +95,9 @@ impl Assembler {
             }
 
             // A whole chunk is here. State changes from this line on, and not before.
-            let stream = self.streams.entry(basic.chunk_stream_id).or_default();
-            let message = stream.add(header, data);
+            let at = self.place(basic.chunk_stream_id);
+            let stream = self.streams.get_mut(at);
+            let message = stream.and_then(|(_, stream)| stream.add(header, data));
             self.partial_bytes = match message {
                 Some(_) => self.partial_bytes.saturating_sub(received),
                 None => self.partial_bytes.saturating_add(due),
@@ -117,6 +115,21 @@ impl Assembler {
         }
     }
 
+    fn stream(&self, id: ChunkStreamId) -> Option<&ChunkStream> {
+        let mut streams = self.streams.iter();
+        let (_, stream) = streams.find(|(known, _)| *known == id)?;
+        Some(stream)
+    }
+
+    /// Where the chunk stream is; if it is not known, it is now.
+    fn place(&mut self, id: ChunkStreamId) -> usize {
+        let at = self.streams.iter().position(|(known, _)| *known == id);
+        at.unwrap_or_else(|| {
+            self.streams.push((id, ChunkStream::default()));
+            self.streams.len().saturating_sub(1)
+        })
+    }
+
     /// The full header of the chunk that starts here; `None` when it has not all arrived.
     fn follow(
         &self,
@@ -124,7 +137,7 @@ impl Assembler {
         reader: &mut Reader<'_>,
     ) -> Result<Option<Header>, ChunkError> {
         let id = basic.chunk_stream_id;
-        let known = self.streams.get(&id);
+        let known = self.stream(id);
         if known.is_none() {
             // Type 1 is tolerated: librtmp opens its ping's chunk stream with it.
             if matches!(basic.format, Format::Type2 | Format::Type3) {
@@ -190,7 +203,8 @@ impl Assembler {
     /// [RTMP §5.4.2]
     fn abort(&mut self, message: &RawMessage) -> Result<(), ChunkError> {
         let id = ChunkStreamId(control_value(message)?);
-        if let Some(stream) = self.streams.get_mut(&id) {
+        let stream = self.streams.iter_mut().find(|(known, _)| *known == id);
+        if let Some((_, stream)) = stream {
             self.partial_bytes = self.partial_bytes.saturating_sub(stream.partial.len());
             stream.partial = Vec::new();
             stream.in_message = false;

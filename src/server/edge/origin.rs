@@ -7,10 +7,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use socket2::SockRef;
 
 use crate::limits;
 use crate::server::Server;
-use crate::server::connection::{Connection, deadline};
+use crate::server::connection::{Connection, deadline, set_options};
 use crate::server::edge::{Edge, Origin};
 use crate::server::error::ConnectionError;
 use crate::server::port::Protocol;
@@ -160,7 +161,9 @@ impl Upstream {
         if let Some(address) = edge.is_loop(&socket) {
             return Err(fail(Phase::Connect)(Cause::Loop(address)));
         }
-        let connection = Connection::new(id, socket, Protocol::Rtmp).map_err(io(Phase::Connect))?;
+        let peer = socket.peer_addr().map_err(io(Phase::Connect))?;
+        set_options(&SockRef::from(&socket)).map_err(io(Phase::Connect))?;
+        let connection = Connection::new(id, socket, peer, Protocol::Rtmp);
         shake_hands(&connection, within(limits::ORIGIN_HANDSHAKE_DEADLINE))
             .map_err(io(Phase::Handshake))?;
         let mut events = Vec::new();

@@ -1,6 +1,8 @@
 //! HTTP-FLV: a live stream as a file without end.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use log::info;
@@ -10,11 +12,12 @@ use crate::hub::frame::{Frame, Kind};
 use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
-use crate::server::connection::Connection;
+use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::format::Format;
-use crate::server::play::take_seat;
+use crate::server::play::{Seat, take_seat};
 use crate::server::sender::{Unsent, Writer};
+use crate::server::thread::Role;
 use crate::wire::flv_file;
 use crate::wire::http::Head;
 
@@ -26,28 +29,47 @@ pub(super) fn head() -> Head {
         .field("Cache-Control", "no-store")
 }
 
-/// Serves a player to its end; why it ended.
+/// Serves a player: to its end if it does not stay, or leaves it to a thread that has touched little
+/// memory so far.
 pub(super) fn serve(
     server: &Arc<Server>,
     connection: &Arc<Connection>,
-    attached: &Attached<Writer>,
-) -> Result<&'static str, ConnectionError> {
-    let stream = &attached.stream;
-    info!("{connection}: plays {} over HTTP", stream.path);
-    let seat = take_seat(server, connection, stream, |opening| {
+    attached: Attached<Writer>,
+) -> Result<(), ConnectionError> {
+    info!("{connection}: plays {} over HTTP", attached.stream.path);
+    let seat = take_seat(server, connection, attached, |opening| {
         let mut begin = head().finish(false);
         begin.extend_from_slice(&file_header(opening));
         let mut unsent = Unsent::new(Format::Flv);
         unsent.push(Arc::new(Frame::control(Bytes::from(begin))));
         unsent
     })?;
+    let settled = deadline(limits::PLAYER_SETTLES);
+    let Some(seat) = listen(connection, seat, Some(settled)) else {
+        return Ok(());
+    };
+    let reader = Arc::clone(connection);
+    server.threads.run(Role::Play, connection.id, move || {
+        listen(&reader, seat, None);
+    })?;
+    Ok(())
+}
+
+/// Reads what a player says, which means nothing but for its end, whether a close or a reset. Gives
+/// its place back if it still plays at `until`.
+fn listen(connection: &Connection, seat: Seat, until: Option<Instant>) -> Option<Seat> {
     let mut sink = [0; limits::PLAYER_READ_BYTES];
-    connection.set_read_timeout(None)?;
-    // It has nothing more to say: only its end counts, whether a close or a reset.
-    while matches!(connection.read_again(&mut sink), Ok(1..)) {}
-    let why = seat.why(connection);
-    info!("{connection}: player of {} ended: {why}", stream.path);
-    Ok(why)
+    loop {
+        match connection.read_until(&mut sink, until) {
+            Ok(1..) => {}
+            Err(error) if error.kind() == ErrorKind::TimedOut => return Some(seat),
+            Ok(0) | Err(_) => break,
+        }
+    }
+    let (path, why) = (&seat.stream().path, seat.why(connection));
+    info!("{connection}: player of {path} ended: {why}");
+    connection.set_left();
+    None
 }
 
 /// Says what the opening has; both if it has neither, since nothing is known then.

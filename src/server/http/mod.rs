@@ -39,7 +39,14 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
         requests: 0,
         refused: 0,
     };
-    let result = peer.converse();
+    let result = match peer.converse() {
+        Ok(Done::Plays(attached)) => match flv::serve(server, connection, attached) {
+            Ok(()) => return,
+            Err(error) => Err(error),
+        },
+        Ok(Done::Ended(why)) => Ok(why),
+        Err(error) => Err(error),
+    };
     connection.set_left();
     let seconds = begun.elapsed().as_secs_f64();
     let why = match &result {
@@ -54,8 +61,6 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
          {why}"
     );
     match result {
-        // A sender sees to that for a player.
-        Ok(_) if connection.is_playing() => {}
         Ok(_) => connection.linger(),
         Err(_) => connection.reset("it failed"),
     }
@@ -85,6 +90,14 @@ enum Body {
     File(File, Range<u64>),
 }
 
+/// How a conversation ends.
+enum Done {
+    /// With the connection; why.
+    Ended(&'static str),
+    /// With a player.
+    Plays(Attached<Writer>),
+}
+
 /// What the thread does after an answer.
 enum Next {
     Read,
@@ -93,8 +106,8 @@ enum Next {
 }
 
 impl Peer<'_> {
-    /// Answers requests until the connection is done; why.
-    fn converse(&mut self) -> Result<&'static str, ConnectionError> {
+    /// Answers requests until the connection is done, or plays.
+    fn converse(&mut self) -> Result<Done, ConnectionError> {
         let mut input = BytesMut::new();
         let mut until = deadline(limits::HTTP_HEAD_DEADLINE);
         loop {
@@ -103,7 +116,7 @@ impl Peer<'_> {
                 Ok(None) => {
                     let is_first = input.is_empty();
                     match self.read(&mut input, until) {
-                        Ok(0) => return Ok("closed by peer"),
+                        Ok(0) => return Ok(Done::Ended("closed by peer")),
                         Ok(_) if is_first && self.requests > 0 => {
                             until = deadline(limits::HTTP_HEAD_DEADLINE);
                         }
@@ -111,7 +124,7 @@ impl Peer<'_> {
                         Err(error) if error.kind() != ErrorKind::TimedOut => {
                             return Err(error.into());
                         }
-                        Err(_) if is_first => return Ok("idle"),
+                        Err(_) if is_first => return Ok(Done::Ended("idle")),
                         Err(_) => return self.refuse(408),
                     }
                     continue;
@@ -121,11 +134,8 @@ impl Peer<'_> {
             self.requests = self.requests.saturating_add(1);
             match self.answer(&request)? {
                 Next::Read => {}
-                Next::Play(attached) => {
-                    drop(input);
-                    return flv::serve(self.server, self.connection, &attached);
-                }
-                Next::End => return Ok("done"),
+                Next::Play(attached) => return Ok(Done::Plays(attached)),
+                Next::End => return Ok(Done::Ended("done")),
             }
             input.advance(length);
             until = deadline(if input.is_empty() {
@@ -144,13 +154,13 @@ impl Peer<'_> {
     }
 
     /// Says no to what is no request that we take; the connection ends.
-    fn refuse(&mut self, status: u16) -> Result<&'static str, ConnectionError> {
+    fn refuse(&mut self, status: u16) -> Result<Done, ConnectionError> {
         let mut answer = Answer::text(status, reason(status));
         if status == 405 {
             answer.head = answer.head.field("Allow", METHODS);
         }
         self.send(answer, false, false)?;
-        Ok(reason(status))
+        Ok(Done::Ended(reason(status)))
     }
 
     fn answer(&mut self, request: &Request<'_>) -> io::Result<Next> {
