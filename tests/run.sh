@@ -4,6 +4,7 @@
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
+. tests/support/install.sh
 
 # ffmpeg makes and checks the media of most tests, ip and unshare make networks for single tests,
 # and libFuzzer is C++.
@@ -29,16 +30,7 @@ fail() {
 
 packages() {
     [ "${SRS_LITE_WITHOUT_CLIENTS:-}" = 1 ] || needed+=("${clients[@]}")
-    local missing=() package
-    for package in "${needed[@]}"; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>&1)" = installed ] ||
-            missing+=("$package")
-    done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    local install=(apt-get install -y --no-install-recommends "${missing[@]}")
-    [ "$(id -u)" = 0 ] || fail "packages are missing: sudo ${install[*]}"
-    apt-get update
-    DEBIAN_FRONTEND=noninteractive "${install[@]}"
+    install_missing "${needed[@]}"
 }
 
 browser_libraries() {
