@@ -7,12 +7,13 @@ cd "$(dirname "$0")/.."
 . tests/support/install.sh
 
 # ffmpeg makes and checks the media of most tests, ip and unshare make networks for single tests,
-# and libFuzzer is C++.
-needed=(ffmpeg iproute2 util-linux g++)
+# libFuzzer is C++, and nginx is what the benchmark measures beside us.
+needed=(ffmpeg iproute2 util-linux g++ libnginx-mod-rtmp)
 clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad chromium)
 # It may be there from elsewhere, in one package with Node.js.
 command -v npm >/dev/null || clients+=(nodejs npm)
+PATH=$PATH:/usr/sbin command -v nginx >/dev/null || needed+=(nginx-light)
 
 max_binary=2000000 # bytes, stripped
 max_crates=35
@@ -82,4 +83,5 @@ step "tests" cargo test --locked
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 step "fuzzing, $fuzz_seconds s a target" fuzz
 step "release build" release
+step "benchmark, tiny: that it works" env SIZE=tiny tests/bench.sh
 printf '\nAll is well.\n'
