@@ -116,6 +116,8 @@ impl File {
             };
             match kind {
                 None => {}
+                // Goes round, and does not end; a tag without a frame would be missed as one.
+                Some(TagKind::Dependent) if is_end_of_sequence(&tag.body) => {}
                 Some(TagKind::AudioHeader | TagKind::VideoHeader) => {
                     // Of H.264: the last two bits of the fifth byte of the record.
                     if let [0x17, 0, _, _, _, _, _, _, _, size, ..] = *tag.body {
@@ -161,6 +163,11 @@ impl File {
     }
 }
 
+/// Of H.264.
+fn is_end_of_sequence(body: &[u8]) -> bool {
+    matches!(body, [0x17 | 0x27, 2, ..])
+}
+
 #[cfg(test)]
 mod tests {
     use srs_lite::wire::flv_file::{header, tag};
@@ -184,6 +191,7 @@ mod tests {
             (9, 500, b"\x17\x01\0\0\0\0\x01\x65"),
             (8, 520, b"\xaf\x01\x21"),
             (9, 540, b"\x27\x01\0\0\0\0\x01\x61"),
+            (9, 900, b"\x17\x02\0\0\0"),
         ]);
         let file = File::parse(&bytes).unwrap();
         assert_eq!(file.head.len(), 3);
