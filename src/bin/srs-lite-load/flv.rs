@@ -138,7 +138,8 @@ impl File {
 
     /// Lets time begin at 0, and finds out how long a turn lasts.
     fn rebased(mut self) -> Result<Self, String> {
-        let Some(first) = self.frames.iter().map(|frame| frame.tag.timestamp).min() else {
+        // What comes later and was earlier is moved up: the first frame has to be due at once.
+        let Some(first) = self.frames.first().map(|frame| frame.tag.timestamp) else {
             return Err("there is no frame in it".to_owned());
         };
         if !self.frames.iter().any(|frame| frame.place != Place::None) {
@@ -207,6 +208,18 @@ mod tests {
             places,
             [Place::Video(5, 2), Place::Audio(2), Place::Video(5, 2)]
         );
+    }
+
+    #[test]
+    fn the_first_frame_is_due_at_once_though_the_second_is_earlier() {
+        let bytes = file(&[
+            (9, 23, b"\x17\x01\0\0\0\0\x01\x65"),
+            (8, 0, b"\xaf\x01\x21"),
+            (8, 43, b"\xaf\x01\x21"),
+        ]);
+        let file = File::parse(&bytes).unwrap();
+        let times = file.frames.iter().map(|frame| frame.tag.timestamp);
+        assert_eq!(times.collect::<Vec<_>>(), [0, 0, 20]);
     }
 
     #[test]
