@@ -210,20 +210,12 @@ fn floor(options: &Options, file: &str, address: &str) -> Result<bool, String> {
         .parse()
         .map_err(|error| format!("{address}: {error}"))?;
     raise_files();
-    let shared = Arc::new(Shared::default());
-    let stopper = Arc::clone(&shared);
+    let merge = Duration::from_millis(options.merge);
     let seconds = Duration::from_secs(options.seconds);
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            thread::sleep(seconds);
-            stopper.stop.store(true, Ordering::Relaxed);
-        });
-        let merge = Duration::from_millis(options.merge);
-        let served = floor::run(&file, address, merge, &shared);
-        served
-            .map(|()| true)
-            .map_err(|error| format!("{address}: {error}"))
-    })
+    let served = floor::run(&file, address, merge, seconds);
+    served
+        .map(|()| true)
+        .map_err(|error| format!("{address}: {error}"))
 }
 
 /// Waits until all have begun, measures, and reports; whether anybody gets or gives media.
