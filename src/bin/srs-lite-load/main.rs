@@ -100,8 +100,7 @@ fn main() -> ExitCode {
         }
     };
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => complain("no media went either way", 1),
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, 1),
     }
 }
@@ -144,7 +143,7 @@ fn options(
     Ok(Some(options))
 }
 
-fn publish(options: &Options, file: &str, url: &str) -> Result<bool, String> {
+fn publish(options: &Options, file: &str, url: &str) -> Result<(), String> {
     let url = Url::parse(url)?;
     if url.protocol != Protocol::Rtmp {
         return Err(format!("`{url}`: only rtmp:// can be published to"));
@@ -165,7 +164,7 @@ fn publish(options: &Options, file: &str, url: &str) -> Result<bool, String> {
     })
 }
 
-fn play(options: &Options, url: &str) -> Result<bool, String> {
+fn play(options: &Options, url: &str) -> Result<(), String> {
     let url = Url::parse(url)?;
     if options.streams > 1 && !url.is_pattern() {
         return Err(format!(
@@ -204,7 +203,7 @@ fn play(options: &Options, url: &str) -> Result<bool, String> {
     })
 }
 
-fn floor(options: &Options, file: &str, address: &str) -> Result<bool, String> {
+fn floor(options: &Options, file: &str, address: &str) -> Result<(), String> {
     let file = read(file)?;
     let address: SocketAddr = address
         .parse()
@@ -212,14 +211,11 @@ fn floor(options: &Options, file: &str, address: &str) -> Result<bool, String> {
     raise_files();
     let merge = Duration::from_millis(options.merge);
     let seconds = Duration::from_secs(options.seconds);
-    let served = floor::run(&file, address, merge, seconds);
-    served
-        .map(|()| true)
-        .map_err(|error| format!("{address}: {error}"))
+    floor::run(&file, address, merge, seconds).map_err(|error| format!("{address}: {error}"))
 }
 
-/// Waits until all have begun, measures, and reports; whether anybody gets or gives media.
-fn measure(options: &Options, all: &[Arc<Shared>]) -> Result<bool, String> {
+/// Waits until all have begun, measures, and reports.
+fn measure(options: &Options, all: &[Arc<Shared>]) -> Result<(), String> {
     let result = wait(options, all);
     for shared in all {
         shared.stop.store(true, Ordering::Relaxed);
@@ -227,7 +223,7 @@ fn measure(options: &Options, all: &[Arc<Shared>]) -> Result<bool, String> {
     result
 }
 
-fn wait(options: &Options, all: &[Arc<Shared>]) -> Result<bool, String> {
+fn wait(options: &Options, all: &[Arc<Shared>]) -> Result<(), String> {
     let look = || options.pid.map(Server::look).transpose();
     let look = || look().map_err(|error| format!("--pid: {error}"));
     let begun = Instant::now();
@@ -249,20 +245,31 @@ fn wait(options: &Options, all: &[Arc<Shared>]) -> Result<bool, String> {
         shared.stats().restart();
     }
     let end = Duration::from_secs(options.seconds);
-    while let Some(rest) = end.checked_sub(begun.elapsed()) {
+    // With nobody left there is nothing to wait for.
+    let nobody = |stats: &Stats| stats.live == 0 && stats.ended() >= count;
+    let mut stats = sum(all);
+    while !nobody(&stats)
+        && let Some(rest) = end.checked_sub(begun.elapsed())
+    {
         thread::sleep(rest.min(PROGRESS));
-        if !options.json {
+        stats = sum(all);
+        if !options.json && !nobody(&stats) {
             // Progress that nobody sees is no reason to stop.
-            let _ = writeln!(stderr(), "{}", sum(all).progress(begun.elapsed()));
+            let _ = writeln!(stderr(), "{}", stats.progress(begun.elapsed()));
         }
     }
-    let (stats, seconds, after) = (sum(all), begun.elapsed().as_secs_f64(), look()?);
+    let (seconds, after) = (begun.elapsed().as_secs_f64(), look()?);
     let servers = before.zip(after).map(|(before, after)| [before, after]);
     let report = Report::new(&stats, count, seconds, servers);
     report
         .write(options.json)
         .map_err(|error| format!("standard output: {error}"))?;
-    Ok(stats.live > 0 || stats.served > 0)
+    if stats.live == 0 && stats.served == 0 {
+        let reasons = stats.reasons();
+        let colon = if reasons.is_empty() { "" } else { ": " };
+        return Err(format!("no media went either way{colon}{reasons}"));
+    }
+    Ok(())
 }
 
 fn sum(all: &[Arc<Shared>]) -> Stats {
