@@ -77,6 +77,21 @@ struct Options {
     json: bool,
 }
 
+/// Why it was for nothing.
+#[derive(Debug)]
+enum Failure {
+    /// What it was told cannot be done.
+    Usage(String),
+    /// It could not be done.
+    Run(String),
+}
+
+impl From<String> for Failure {
+    fn from(error: String) -> Self {
+        Self::Run(error)
+    }
+}
+
 fn main() -> ExitCode {
     let options = match options(std::env::args_os()) {
         Ok(Some(options)) => options,
@@ -101,7 +116,8 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error, 1),
+        Err(Failure::Usage(error)) => complain(&error, 2),
+        Err(Failure::Run(error)) => complain(&error, 1),
     }
 }
 
@@ -143,16 +159,11 @@ fn options(
     Ok(Some(options))
 }
 
-fn publish(options: &Options, file: &str, url: &str) -> Result<(), String> {
-    let url = Url::parse(url)?;
+fn publish(options: &Options, file: &str, url: &str) -> Result<(), Failure> {
+    let url = target(url, options.count)?;
     if url.protocol != Protocol::Rtmp {
-        return Err(format!("`{url}`: only rtmp:// can be published to"));
-    }
-    if options.count > 1 && !url.is_pattern() {
-        return Err(format!(
-            "`{url}`: `{{}}` must be in it, to name {} streams",
-            options.count
-        ));
+        let error = format!("`{url}`: only rtmp:// can be published to");
+        return Err(Failure::Usage(error));
     }
     let file = read(file)?;
     let address = resolve(&url.host)?;
@@ -162,16 +173,11 @@ fn publish(options: &Options, file: &str, url: &str) -> Result<(), String> {
         scope.spawn(|| publish::run(&file, &url, address, options.count, &shared));
         measure(options, core::slice::from_ref(&shared))
     })
+    .map_err(Failure::Run)
 }
 
-fn play(options: &Options, url: &str) -> Result<(), String> {
-    let url = Url::parse(url)?;
-    if options.streams > 1 && !url.is_pattern() {
-        return Err(format!(
-            "`{url}`: `{{}}` must be in it, to name {} streams",
-            options.streams
-        ));
-    }
+fn play(options: &Options, url: &str) -> Result<(), Failure> {
+    let url = target(url, options.streams)?;
     let address = resolve(&url.host)?;
     raise_files();
     let threads = u64::try_from(options.threads).unwrap_or(1);
@@ -201,17 +207,29 @@ fn play(options: &Options, url: &str) -> Result<(), String> {
         }
         measure(options, &all)
     })
+    .map_err(Failure::Run)
 }
 
-fn floor(options: &Options, file: &str, address: &str) -> Result<(), String> {
-    let file = read(file)?;
+/// The URL of so many streams.
+fn target(url: &str, streams: usize) -> Result<Url, Failure> {
+    let url = Url::parse(url).map_err(Failure::Usage)?;
+    if streams > 1 && !url.is_pattern() {
+        let error = format!("`{url}`: `{{}}` must be in it, to name {streams} streams");
+        return Err(Failure::Usage(error));
+    }
+    Ok(url)
+}
+
+fn floor(options: &Options, file: &str, address: &str) -> Result<(), Failure> {
     let address: SocketAddr = address
         .parse()
-        .map_err(|error| format!("{address}: {error}"))?;
+        .map_err(|error| Failure::Usage(format!("`{address}`: {error}; IP:PORT")))?;
+    let file = read(file)?;
     raise_files();
     let merge = Duration::from_millis(options.merge);
     let seconds = Duration::from_secs(options.seconds);
-    floor::run(&file, address, merge, seconds).map_err(|error| format!("{address}: {error}"))
+    floor::run(&file, address, merge, seconds)
+        .map_err(|error| Failure::Run(format!("{address}: {error}")))
 }
 
 /// Waits until all have begun, measures, and reports.
