@@ -4,14 +4,16 @@
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
+. tests/support/install.sh
 
 # ffmpeg makes and checks the media of most tests, ip and unshare make networks for single tests,
-# and libFuzzer is C++.
-needed=(ffmpeg iproute2 util-linux g++)
+# libFuzzer is C++, and nginx is what the benchmark measures beside us.
+needed=(ffmpeg iproute2 util-linux g++ libnginx-mod-rtmp)
 clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad chromium)
 # It may be there from elsewhere, in one package with Node.js.
 command -v npm >/dev/null || clients+=(nodejs npm)
+PATH=$PATH:/usr/sbin command -v nginx >/dev/null || needed+=(nginx-light)
 
 max_binary=2000000 # bytes, stripped
 max_crates=35
@@ -29,16 +31,7 @@ fail() {
 
 packages() {
     [ "${SRS_LITE_WITHOUT_CLIENTS:-}" = 1 ] || needed+=("${clients[@]}")
-    local missing=() package
-    for package in "${needed[@]}"; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>&1)" = installed ] ||
-            missing+=("$package")
-    done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    local install=(apt-get install -y --no-install-recommends "${missing[@]}")
-    [ "$(id -u)" = 0 ] || fail "packages are missing: sudo ${install[*]}"
-    apt-get update
-    DEBIAN_FRONTEND=noninteractive "${install[@]}"
+    install_missing "${needed[@]}"
 }
 
 browser_libraries() {
@@ -90,4 +83,5 @@ step "tests" cargo test --locked
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 step "fuzzing, $fuzz_seconds s a target" fuzz
 step "release build" release
+step "benchmark, tiny: that it works" env SIZE=tiny tests/bench.sh
 printf '\nAll is well.\n'

@@ -20,6 +20,7 @@ pub(crate) mod clients;
 pub(crate) mod connection;
 pub(crate) mod hls;
 pub(crate) mod http;
+pub(crate) mod load;
 pub(crate) mod media;
 pub(crate) mod netns;
 pub(crate) mod origin;

@@ -3,8 +3,6 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -12,13 +10,12 @@ use srs_lite::wire::flv_file;
 use srs_lite::wire::message::type_id;
 
 use crate::flv::File;
-use crate::play::Shared;
 use crate::stamp::{self, Stamp};
 
 /// Bytes that may wait for a player.
 const SEND_BYTES: usize = 128 * 1024;
 
-/// Answers every request for a live FLV file with `file`, as it goes by.
+/// Answers every request for a live FLV file with `file`, as it goes by, for so many seconds.
 ///
 /// # Errors
 ///
@@ -27,11 +24,10 @@ pub(crate) fn run(
     file: &File,
     address: SocketAddr,
     merge: Duration,
-    shared: &Arc<Shared>,
+    seconds: Duration,
 ) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    shared.begun.store(true, Ordering::Relaxed);
     let mut asking: Vec<TcpStream> = Vec::new();
     let mut players: Vec<(TcpStream, Vec<u8>)> = Vec::new();
     let mut head = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
@@ -40,10 +36,11 @@ pub(crate) fn run(
         head.extend_from_slice(&flv_file::tag(tag.type_id, 0, &tag.body));
     }
     let begun = stamp::now();
+    let end = begun.saturating_add(u64::try_from(seconds.as_micros()).unwrap_or(u64::MAX));
     let (mut turns, mut next, mut numbers) = (0_u32, 0, [0_u64; 2]);
     let mut request = [0; 1024];
     let mut round = Vec::new();
-    while !shared.stop.load(Ordering::Relaxed) {
+    while stamp::now() < end {
         while let Ok((socket, _)) = listener.accept() {
             socket.set_nonblocking(true)?;
             socket2::SockRef::from(&socket).set_send_buffer_size(SEND_BYTES)?;

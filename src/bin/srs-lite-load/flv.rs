@@ -116,6 +116,8 @@ impl File {
             };
             match kind {
                 None => {}
+                // Goes round, and does not end; a tag without a frame would be missed as one.
+                Some(TagKind::Dependent) if is_end_of_sequence(&tag.body) => {}
                 Some(TagKind::AudioHeader | TagKind::VideoHeader) => {
                     // Of H.264: the last two bits of the fifth byte of the record.
                     if let [0x17, 0, _, _, _, _, _, _, _, size, ..] = *tag.body {
@@ -136,7 +138,8 @@ impl File {
 
     /// Lets time begin at 0, and finds out how long a turn lasts.
     fn rebased(mut self) -> Result<Self, String> {
-        let Some(first) = self.frames.iter().map(|frame| frame.tag.timestamp).min() else {
+        // What comes later and was earlier is moved up: the first frame has to be due at once.
+        let Some(first) = self.frames.first().map(|frame| frame.tag.timestamp) else {
             return Err("there is no frame in it".to_owned());
         };
         if !self.frames.iter().any(|frame| frame.place != Place::None) {
@@ -159,6 +162,11 @@ impl File {
         self.length = last.saturating_add(gap);
         Ok(self)
     }
+}
+
+/// Of H.264.
+fn is_end_of_sequence(body: &[u8]) -> bool {
+    matches!(body, [0x17 | 0x27, 2, ..])
 }
 
 #[cfg(test)]
@@ -184,6 +192,7 @@ mod tests {
             (9, 500, b"\x17\x01\0\0\0\0\x01\x65"),
             (8, 520, b"\xaf\x01\x21"),
             (9, 540, b"\x27\x01\0\0\0\0\x01\x61"),
+            (9, 900, b"\x17\x02\0\0\0"),
         ]);
         let file = File::parse(&bytes).unwrap();
         assert_eq!(file.head.len(), 3);
@@ -199,6 +208,18 @@ mod tests {
             places,
             [Place::Video(5, 2), Place::Audio(2), Place::Video(5, 2)]
         );
+    }
+
+    #[test]
+    fn the_first_frame_is_due_at_once_though_the_second_is_earlier() {
+        let bytes = file(&[
+            (9, 23, b"\x17\x01\0\0\0\0\x01\x65"),
+            (8, 0, b"\xaf\x01\x21"),
+            (8, 43, b"\xaf\x01\x21"),
+        ]);
+        let file = File::parse(&bytes).unwrap();
+        let times = file.frames.iter().map(|frame| frame.tag.timestamp);
+        assert_eq!(times.collect::<Vec<_>>(), [0, 0, 20]);
     }
 
     #[test]

@@ -77,6 +77,21 @@ struct Options {
     json: bool,
 }
 
+/// Why it was for nothing.
+#[derive(Debug)]
+enum Failure {
+    /// What it was told cannot be done.
+    Usage(String),
+    /// It could not be done.
+    Run(String),
+}
+
+impl From<String> for Failure {
+    fn from(error: String) -> Self {
+        Self::Run(error)
+    }
+}
+
 fn main() -> ExitCode {
     let options = match options(std::env::args_os()) {
         Ok(Some(options)) => options,
@@ -100,9 +115,9 @@ fn main() -> ExitCode {
         }
     };
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => complain("no media went either way", 1),
-        Err(error) => complain(&error, 1),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => complain(&error, 2),
+        Err(Failure::Run(error)) => complain(&error, 1),
     }
 }
 
@@ -144,16 +159,11 @@ fn options(
     Ok(Some(options))
 }
 
-fn publish(options: &Options, file: &str, url: &str) -> Result<bool, String> {
-    let url = Url::parse(url)?;
+fn publish(options: &Options, file: &str, url: &str) -> Result<(), Failure> {
+    let url = target(url, options.count)?;
     if url.protocol != Protocol::Rtmp {
-        return Err(format!("`{url}`: only rtmp:// can be published to"));
-    }
-    if options.count > 1 && !url.is_pattern() {
-        return Err(format!(
-            "`{url}`: `{{}}` must be in it, to name {} streams",
-            options.count
-        ));
+        let error = format!("`{url}`: only rtmp:// can be published to");
+        return Err(Failure::Usage(error));
     }
     let file = read(file)?;
     let address = resolve(&url.host)?;
@@ -163,16 +173,11 @@ fn publish(options: &Options, file: &str, url: &str) -> Result<bool, String> {
         scope.spawn(|| publish::run(&file, &url, address, options.count, &shared));
         measure(options, core::slice::from_ref(&shared))
     })
+    .map_err(Failure::Run)
 }
 
-fn play(options: &Options, url: &str) -> Result<bool, String> {
-    let url = Url::parse(url)?;
-    if options.streams > 1 && !url.is_pattern() {
-        return Err(format!(
-            "`{url}`: `{{}}` must be in it, to name {} streams",
-            options.streams
-        ));
-    }
+fn play(options: &Options, url: &str) -> Result<(), Failure> {
+    let url = target(url, options.streams)?;
     let address = resolve(&url.host)?;
     raise_files();
     let threads = u64::try_from(options.threads).unwrap_or(1);
@@ -202,32 +207,33 @@ fn play(options: &Options, url: &str) -> Result<bool, String> {
         }
         measure(options, &all)
     })
+    .map_err(Failure::Run)
 }
 
-fn floor(options: &Options, file: &str, address: &str) -> Result<bool, String> {
-    let file = read(file)?;
+/// The URL of so many streams.
+fn target(url: &str, streams: usize) -> Result<Url, Failure> {
+    let url = Url::parse(url).map_err(Failure::Usage)?;
+    if streams > 1 && !url.is_pattern() {
+        let error = format!("`{url}`: `{{}}` must be in it, to name {streams} streams");
+        return Err(Failure::Usage(error));
+    }
+    Ok(url)
+}
+
+fn floor(options: &Options, file: &str, address: &str) -> Result<(), Failure> {
     let address: SocketAddr = address
         .parse()
-        .map_err(|error| format!("{address}: {error}"))?;
+        .map_err(|error| Failure::Usage(format!("`{address}`: {error}; IP:PORT")))?;
+    let file = read(file)?;
     raise_files();
-    let shared = Arc::new(Shared::default());
-    let stopper = Arc::clone(&shared);
+    let merge = Duration::from_millis(options.merge);
     let seconds = Duration::from_secs(options.seconds);
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            thread::sleep(seconds);
-            stopper.stop.store(true, Ordering::Relaxed);
-        });
-        let merge = Duration::from_millis(options.merge);
-        let served = floor::run(&file, address, merge, &shared);
-        served
-            .map(|()| true)
-            .map_err(|error| format!("{address}: {error}"))
-    })
+    floor::run(&file, address, merge, seconds)
+        .map_err(|error| Failure::Run(format!("{address}: {error}")))
 }
 
-/// Waits until all have begun, measures, and reports; whether anybody gets or gives media.
-fn measure(options: &Options, all: &[Arc<Shared>]) -> Result<bool, String> {
+/// Waits until all have begun, measures, and reports.
+fn measure(options: &Options, all: &[Arc<Shared>]) -> Result<(), String> {
     let result = wait(options, all);
     for shared in all {
         shared.stop.store(true, Ordering::Relaxed);
@@ -235,7 +241,7 @@ fn measure(options: &Options, all: &[Arc<Shared>]) -> Result<bool, String> {
     result
 }
 
-fn wait(options: &Options, all: &[Arc<Shared>]) -> Result<bool, String> {
+fn wait(options: &Options, all: &[Arc<Shared>]) -> Result<(), String> {
     let look = || options.pid.map(Server::look).transpose();
     let look = || look().map_err(|error| format!("--pid: {error}"));
     let begun = Instant::now();
@@ -257,20 +263,31 @@ fn wait(options: &Options, all: &[Arc<Shared>]) -> Result<bool, String> {
         shared.stats().restart();
     }
     let end = Duration::from_secs(options.seconds);
-    while let Some(rest) = end.checked_sub(begun.elapsed()) {
+    // With nobody left there is nothing to wait for.
+    let nobody = |stats: &Stats| stats.live == 0 && stats.ended() >= count;
+    let mut stats = sum(all);
+    while !nobody(&stats)
+        && let Some(rest) = end.checked_sub(begun.elapsed())
+    {
         thread::sleep(rest.min(PROGRESS));
-        if !options.json {
+        stats = sum(all);
+        if !options.json && !nobody(&stats) {
             // Progress that nobody sees is no reason to stop.
-            let _ = writeln!(stderr(), "{}", sum(all).progress(begun.elapsed()));
+            let _ = writeln!(stderr(), "{}", stats.progress(begun.elapsed()));
         }
     }
-    let (stats, seconds, after) = (sum(all), begun.elapsed().as_secs_f64(), look()?);
+    let (seconds, after) = (begun.elapsed().as_secs_f64(), look()?);
     let servers = before.zip(after).map(|(before, after)| [before, after]);
     let report = Report::new(&stats, count, seconds, servers);
     report
         .write(options.json)
         .map_err(|error| format!("standard output: {error}"))?;
-    Ok(stats.live > 0 || stats.served > 0)
+    if stats.live == 0 && stats.served == 0 {
+        let reasons = stats.reasons();
+        let colon = if reasons.is_empty() { "" } else { ": " };
+        return Err(format!("no media went either way{colon}{reasons}"));
+    }
+    Ok(())
 }
 
 fn sum(all: &[Arc<Shared>]) -> Stats {

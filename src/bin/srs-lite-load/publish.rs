@@ -71,6 +71,9 @@ pub(crate) fn run(file: &File, url: &Url, address: SocketAddr, count: usize, sha
             Err(error) => shared.stats().fail(&format!("connect: {error}")),
         }
     }
+    if publishers.is_empty() {
+        shared.begun.store(true, Ordering::Relaxed);
+    }
     let mut buffer = vec![0; 16 * 1024];
     while let Some(Reverse((at, index))) = due.pop() {
         let wait = Duration::from_micros(at.saturating_sub(stamp::now()));

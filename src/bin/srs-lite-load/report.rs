@@ -97,6 +97,15 @@ impl Stats {
         *count = count.saturating_add(1);
     }
 
+    /// Why they ended, in one line.
+    pub(crate) fn reasons(&self) -> String {
+        let reasons = self
+            .failed
+            .iter()
+            .map(|(why, count)| format!("{count} × {why}"));
+        reasons.collect::<Vec<_>>().join(", ")
+    }
+
     /// How many have ended.
     pub(crate) fn ended(&self) -> u64 {
         self.failed
