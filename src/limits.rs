@@ -156,6 +156,9 @@ pub const LINGER_DEADLINE: Duration = Duration::from_secs(1);
 /// For everything to end at a stop: the last frames are flushed, then sockets are shut.
 pub const STOP_DEADLINE: Duration = Duration::from_millis(2000);
 
+/// How often a stop looks whether what publishers had sent is read.
+pub const STOP_POLL: Duration = Duration::from_millis(1);
+
 /// A silent peer is probed after this; together with the next two it is found dead after a minute.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 /// Between two probes.

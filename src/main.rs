@@ -95,11 +95,15 @@ fn run(mut config: Config) -> Result<(), String> {
             .map_err(|error| format!("cannot create {}: {error}", http.dir.display()))?;
         listeners.extend(port::bind(Protocol::Http, &http.listen).map_err(said)?);
     }
-    config.max_connections = capacity::max_connections(config.max_connections);
+    let allowed = capacity::allow(config.max_connections);
+    config.max_connections = allowed.connections;
     let events = signals.receive().map_err(said)?;
     let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());
     log::info!("srs-lite {version}, process {process}");
-    let running = server::start(config, listeners).map_err(said)?;
+    let addresses: Vec<_> = listeners.iter().map(|at| at.address).collect();
+    let running = server::start(config, listeners, allowed.threads).map_err(said)?;
+    // While we serve: with many connections on the machine, this takes a while.
+    port::warn_of_other_forms(&addresses);
     wait(running, &events, &log).stop();
     log::info!("stopped");
     Ok(())

@@ -43,11 +43,12 @@ const PLAYERS_NAMES: [&str; 8] = [
 ];
 
 /// And one with `--pid`.
-const SERVERS_NAMES: [&str; 4] = [
+const SERVERS_NAMES: [&str; 5] = [
     "server_cpu_seconds",
     "server_cpu_seconds_per_gb",
     "server_rss_kib",
     "server_threads",
+    "machine_tcp_kib",
 ];
 
 /// An origin of RTMP, HTTP-FLV and HLS with short segments.

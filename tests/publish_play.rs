@@ -74,6 +74,7 @@ fn without_gop_cache_a_player_starts_at_the_next_keyframe() {
     let mut publisher = publishing(server.address(), "uncached");
     publisher.send_frame(Kind::Key, 1, 0, 100);
     publisher.send_frame(Kind::Inter, 2, 40, 100);
+    publisher.await_read();
     let mut player = play(server.address(), "live", "uncached");
     // The sequence header tells that the player has its place in the fan-out.
     while player.media().payload != media::AVC_HEADER {}

@@ -15,17 +15,16 @@ const SPARE_FILES: u64 = 64;
 /// A connection's own, and one to an origin for it.
 const FILES_PER_CONNECTION: u64 = 2;
 
-/// Threads beside those of connections.
+/// Threads beside those of connections: listeners, and senders, without which nobody plays. If there
+/// are to be more, for there may be one or two for each connection, those that come last are
+/// refused: [`Threads`](crate::server::thread::Threads) counts.
 const SPARE_THREADS: u64 = 32;
-
-/// A connection's own, and the sender and the pull of a stream that nobody else plays.
-const THREADS_PER_CONNECTION: u64 = 3;
 
 /// Memory maps of the program itself.
 const SPARE_MAPS: u64 = 1024;
 
-/// Four of each thread: stack, its guard, signal stack, its guard.
-const MAPS_PER_CONNECTION: u64 = 4 * THREADS_PER_CONNECTION;
+/// Of each thread: stack, its guard, signal stack, its guard.
+const MAPS_PER_THREAD: u64 = 4;
 
 /// A playing connection takes 11 kB of memory and, while its network is slow, some of the kernel's
 /// buffers. What a hostile peer can make it hold is in `limits`, and more than most machines have
@@ -62,61 +61,86 @@ impl fmt::Display for Reason {
     }
 }
 
-/// As many of the wanted connections as the system allows, at least one; warns if these are fewer.
-/// Raises the number of descriptors as far as it may be raised.
-pub fn max_connections(wanted: usize) -> usize {
-    let (connections, reason) = allowed(&find(), wanted);
-    if let Some(reason) = reason {
-        log::warn!("max_connections lowered from {wanted} to {connections}: {reason}");
-    }
-    connections
+/// What the process may have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Allowed {
+    /// Connections, at least one.
+    pub connections: usize,
+    /// Threads. Near the system's own limit, to start one can abort the process.
+    pub threads: usize,
+    /// Which limit allows no more connections, if these are fewer than wanted.
+    pub reason: Option<Reason>,
 }
 
-/// How many of the wanted connections these limits allow, and which of them allows no more.
-pub fn allowed(found: &Found, wanted: usize) -> (usize, Option<Reason>) {
-    let limits = [
-        (
-            "the number of open files (RLIMIT_NOFILE, `ulimit -n`)",
-            found.files,
-            SPARE_FILES,
-            FILES_PER_CONNECTION,
-        ),
+/// As many of the wanted connections as the system allows; warns if these are fewer. Raises the
+/// number of descriptors as far as it may be raised.
+pub fn allow(wanted: usize) -> Allowed {
+    let allowed = allowed(&find(), wanted);
+    if let Some(reason) = allowed.reason {
+        let connections = allowed.connections;
+        log::warn!("max_connections lowered from {wanted} to {connections}: {reason}");
+    }
+    allowed
+}
+
+/// What these limits allow.
+pub fn allowed(found: &Found, wanted: usize) -> Allowed {
+    let maps = found.maps.map(|maps| maps.saturating_sub(SPARE_MAPS));
+    let threads = [
         (
             "the number of memory maps (sysctl vm.max_map_count)",
             found.maps,
-            SPARE_MAPS,
-            MAPS_PER_CONNECTION,
+            maps.and_then(|maps| maps.checked_div(MAPS_PER_THREAD)),
         ),
         (
             "the number of threads left in the control group (pids.max, systemd's TasksMax)",
             found.pids,
-            SPARE_THREADS,
-            THREADS_PER_CONNECTION,
+            found.pids,
         ),
         (
             "the number of the user's threads (RLIMIT_NPROC, `ulimit -u`)",
             found.processes,
-            SPARE_THREADS,
-            THREADS_PER_CONNECTION,
+            found.processes,
+        ),
+    ];
+    let files = found.files.map(|files| files.saturating_sub(SPARE_FILES));
+    let others = [
+        (
+            "the number of open files (RLIMIT_NOFILE, `ulimit -n`)",
+            found.files,
+            files.and_then(|files| files.checked_div(FILES_PER_CONNECTION)),
         ),
         (
             "the memory available, in bytes,",
             found.memory,
-            0,
-            MEMORY_PER_CONNECTION,
+            found
+                .memory
+                .and_then(|bytes| bytes.checked_div(MEMORY_PER_CONNECTION)),
         ),
     ];
-    let lowest = limits
+    let most_threads = threads.iter().filter_map(|(_, _, threads)| *threads).min();
+    let by_threads = threads.map(|(limit, value, threads)| {
+        let connections = threads.map(|threads| threads.saturating_sub(SPARE_THREADS));
+        (limit, value, connections)
+    });
+    let lowest = others
         .into_iter()
-        .filter_map(|(limit, value, spare, each)| {
+        .chain(by_threads)
+        .filter_map(|(limit, value, connections)| {
             let value = value?;
-            let connections = value.saturating_sub(spare).checked_div(each)?;
-            Some((connections.max(1), Reason { limit, value }))
+            Some((connections?.max(1), Reason { limit, value }))
         })
         .min_by_key(|(connections, _)| *connections);
-    match lowest.map(|(connections, reason)| (usize::try_from(connections), reason)) {
-        Some((Ok(connections), reason)) if connections < wanted => (connections, Some(reason)),
-        _ => (wanted, None),
+    let threads = most_threads.and_then(|threads| usize::try_from(threads).ok());
+    let (connections, reason) =
+        match lowest.map(|(connections, reason)| (usize::try_from(connections), reason)) {
+            Some((Ok(connections), reason)) if connections < wanted => (connections, Some(reason)),
+            _ => (wanted, None),
+        };
+    Allowed {
+        connections,
+        threads: threads.unwrap_or(usize::MAX),
+        reason,
     }
 }
 
@@ -201,7 +225,9 @@ mod tests {
 
     #[test]
     fn without_limits_everything_is_allowed() {
-        assert_eq!(allowed(&Found::default(), 1000), (1000, None));
+        let allowed = allowed(&Found::default(), 1000);
+        assert_eq!((allowed.connections, allowed.threads), (1000, usize::MAX));
+        assert_eq!(allowed.reason, None);
     }
 
     #[test]
@@ -215,17 +241,17 @@ mod tests {
             ),
             (
                 |found, value| found.maps = Some(value),
-                1024 + 12_000,
+                1024 + 4 * 1032,
                 "vm.max_map_count",
             ),
             (
                 |found, value| found.pids = Some(value),
-                32 + 3000,
+                32 + 1000,
                 "pids.max",
             ),
             (
                 |found, value| found.processes = Some(value),
-                32 + 3000,
+                32 + 1000,
                 "RLIMIT_NPROC",
             ),
             (
@@ -240,13 +266,14 @@ mod tests {
                 set(&mut found, value);
                 found
             };
-            assert_eq!(allowed(&found(enough), 1000), (1000, None), "{name}");
-            let (connections, reason) = allowed(&found(enough - 1), 1000);
-            let reason = reason.unwrap();
-            assert_eq!(connections, 999, "{name}");
+            let all = allowed(&found(enough), 1000);
+            assert_eq!((all.connections, all.reason), (1000, None), "{name}");
+            let fewer = allowed(&found(enough - 1), 1000);
+            let reason = fewer.reason.unwrap();
+            assert_eq!(fewer.connections, 999, "{name}");
             assert_eq!(reason.value, enough - 1);
             assert!(reason.limit.contains(name), "{reason}");
-            assert_eq!(allowed(&found(0), 1000).0, 1, "{name}");
+            assert_eq!(allowed(&found(0), 1000).connections, 1, "{name}");
         }
     }
 
@@ -254,14 +281,14 @@ mod tests {
     fn the_lowest_limit_is_named() {
         let found = Found {
             files: Some(264),
-            pids: Some(182),
+            pids: Some(82),
             ..Found::default()
         };
-        let (connections, reason) = allowed(&found, 1000);
-        assert_eq!(connections, 50);
+        let allowed = allowed(&found, 1000);
+        assert_eq!((allowed.connections, allowed.threads), (50, 82));
         assert_eq!(
-            reason.unwrap().to_string(),
-            "the number of threads left in the control group (pids.max, systemd's TasksMax) is 182"
+            allowed.reason.unwrap().to_string(),
+            "the number of threads left in the control group (pids.max, systemd's TasksMax) is 82"
         );
     }
 

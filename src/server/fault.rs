@@ -76,7 +76,7 @@ mod tests {
                 protocol: Protocol::Rtmp,
             };
             Self {
-                running: start(config, vec![listening]).unwrap(),
+                running: start(config, vec![listening], usize::MAX).unwrap(),
                 edge: Edge::new(&[origin], Vec::new()),
             }
         }

@@ -28,7 +28,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::log::{info, warn};
 use socket2::SockRef;
@@ -91,12 +91,16 @@ impl fmt::Display for StartError {
     }
 }
 
-/// Serves the configuration on these sockets.
+/// Serves the configuration on these sockets, with so many threads at most.
 ///
 /// # Errors
 ///
 /// The system gives no thread.
-pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, StartError> {
+pub fn start(
+    config: Config,
+    sockets: Vec<port::Listener>,
+    threads: usize,
+) -> Result<Running, StartError> {
     let rtmp = sockets.iter().filter(|at| at.protocol == Protocol::Rtmp);
     let addresses = rtmp.map(|at| at.address).collect();
     let edge = match &config.cluster {
@@ -117,7 +121,7 @@ pub fn start(config: Config, sockets: Vec<port::Listener>) -> Result<Running, St
         },
         hls: config.hls.clone().map(Hls::new),
         config,
-        threads: Threads::default(),
+        threads: Threads::new(threads),
         edge,
         connections: Mutex::default(),
         http: AtomicUsize::new(0),
@@ -198,12 +202,18 @@ impl Running {
         }
         self.drain();
         let server = &self.server;
-        server.registry.close();
         for connection in server.living() {
             if !connection.is_playing() {
                 connection.shut_input();
             }
         }
+        // What publishers had sent by now is read, and reaches players and disk.
+        let until = deadline(limits::POLL);
+        let feeds = || server.edge.is_none() && !server.registry.live(1).is_empty();
+        while feeds() && Instant::now() < until {
+            std::thread::sleep(limits::STOP_POLL);
+        }
+        server.registry.close();
         if server.threads.wait_idle(deadline(limits::STOP_DEADLINE)) {
             return;
         }

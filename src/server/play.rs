@@ -164,7 +164,7 @@ fn hand_over(
         let beat = sender.beat();
         #[cfg(test)]
         if crate::server::fault::fires(crate::server::fault::Place::Start, &stream.path) {
-            return Err(std::io::ErrorKind::WouldBlock.into());
+            return Err(ErrorKind::WouldBlock.into());
         }
         let thread = server
             .threads

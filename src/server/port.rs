@@ -42,20 +42,18 @@ pub struct Listener {
 
 /// Listens on every address, with `SO_REUSEPORT`.
 ///
-/// Warns if the port is bound in another form: the kernel prefers the more specific address, so
-/// one process would take all connections of the other.
-///
 /// # Errors
 ///
 /// The first address that cannot be had, why, and what to do.
 pub fn bind(protocol: Protocol, addresses: &[ListenAddress]) -> Result<Vec<Listener>, PortError> {
-    let bound_before = proc_net::listeners();
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        listeners.push(bind_one(protocol, *address)?);
-    }
-    let ours: Vec<SocketAddr> = listeners.iter().map(|ours| ours.address).collect();
-    for (own, other) in other_forms(&ours, &bound_before) {
+    let bind_one = |address: &ListenAddress| bind_one(protocol, *address);
+    addresses.iter().map(bind_one).collect()
+}
+
+/// Warns if a port of `ours` is also bound in another form: the kernel prefers the more specific
+/// address, so one process takes all connections of the other.
+pub fn warn_of_other_forms(ours: &[SocketAddr]) {
+    for (own, other) in other_forms(ours, &proc_net::listeners()) {
         log::warn!(
             "{own} is also bound as {} (by user {}): one takes the connections of the other; \
              write the same `listen` for all processes that share the port",
@@ -63,7 +61,6 @@ pub fn bind(protocol: Protocol, addresses: &[ListenAddress]) -> Result<Vec<Liste
             other.uid
         );
     }
-    Ok(listeners)
 }
 
 /// Why we cannot listen.

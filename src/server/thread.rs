@@ -2,7 +2,7 @@
 
 use core::fmt;
 use std::ffi::CString;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
@@ -65,9 +65,11 @@ impl fmt::Display for Role {
 
 /// Counts the threads that run, so that a stop can wait for them, and keeps some that have nothing
 /// to do: to start one costs more than most connections do otherwise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Threads {
     running: Arc<(Mutex<usize>, Condvar)>,
+    /// More than these are refused.
+    most: usize,
     /// Those of players, whose stacks are small and stay so, and the others.
     idle: Arc<[(Mutex<Idle>, Condvar); 2]>,
 }
@@ -91,18 +93,27 @@ impl fmt::Debug for Idle {
 }
 
 impl Threads {
+    /// No threads yet, and never more than `most`.
+    pub fn new(most: usize) -> Self {
+        Self {
+            running: Arc::default(),
+            most,
+            idle: Arc::default(),
+        }
+    }
+
     /// Starts a thread called `role-id`; Linux shows the first fifteen bytes.
     ///
     /// # Errors
     ///
-    /// The system has no thread to give. Nothing was started.
+    /// The system has no thread to give, or there are as many as there may be. Nothing was started.
     pub fn spawn(
         &self,
         role: Role,
         id: u64,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<JoinHandle<()>> {
-        let counted = Counted::new(self);
+        let counted = Counted::new(self)?;
         Builder::new()
             .name(format!("{role}-{id}"))
             .stack_size(role.stack_bytes())
@@ -118,7 +129,7 @@ impl Threads {
     ///
     /// # Errors
     ///
-    /// The system has no thread to give. Nothing was started.
+    /// The system has no thread to give, or there are as many as there may be. Nothing was started.
     pub fn run(&self, role: Role, id: u64, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let job: Job = (format!("{role}-{id}"), Box::new(body));
         let (idle, come) = self.idle(role);
@@ -188,12 +199,15 @@ impl Threads {
 struct Counted(Threads);
 
 impl Counted {
-    fn new(threads: &Threads) -> Self {
-        let counted = Self(threads.clone());
+    fn new(threads: &Threads) -> io::Result<Self> {
         let (running, _) = &*threads.running;
         let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        if *running >= threads.most {
+            let why = format!("the system allows {} threads", threads.most);
+            return Err(io::Error::new(ErrorKind::WouldBlock, why));
+        }
         *running = running.saturating_add(1);
-        counted
+        Ok(Self(threads.clone()))
     }
 }
 
@@ -214,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_thread_is_named_and_counted_until_it_ends_also_by_a_panic() {
-        let threads = Threads::default();
+        let threads = Threads::new(usize::MAX);
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
         let thread = threads.spawn(Role::Send, 7, move || {
             assert_eq!(std::thread::current().name(), Some("send-7"));
@@ -227,6 +241,25 @@ mod tests {
         assert!(thread.unwrap().join().is_err());
     }
 
+    #[test]
+    fn there_are_never_more_than_allowed() {
+        let threads = Threads::new(2);
+        let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
+        let wait = |id| {
+            let stopped = stopped.clone();
+            threads.spawn(Role::Send, id, move || drop(stopped.recv()))
+        };
+        let (one, two) = (wait(1).unwrap(), wait(2).unwrap());
+        let error = wait(3).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert_eq!(error.to_string(), "the system allows 2 threads");
+        assert!(threads.run(Role::Play, 4, || ()).is_err());
+        drop(stop);
+        one.join().unwrap();
+        two.join().unwrap();
+        wait(5).unwrap().join().unwrap();
+    }
+
     /// The name that Linux shows.
     fn shown() -> String {
         std::fs::read_to_string("/proc/thread-self/comm").unwrap()
@@ -234,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_done_does_what_comes_next_and_none_waits_after_the_end() {
-        let threads = Threads::default();
+        let threads = Threads::new(usize::MAX);
         let (done, seen) = crossbeam_channel::bounded(1);
         let run = |role, id| {
             let done = done.clone();
@@ -266,14 +299,16 @@ mod tests {
     #[test]
     fn more_to_do_than_threads_that_wait_starts_more() {
         const JOBS: u64 = 100;
-        let threads = Threads::default();
+        let threads = Threads::new(usize::MAX);
         for _ in 0..20 {
             let barrier = Arc::new(std::sync::Barrier::new(usize::try_from(JOBS).unwrap() + 1));
             for id in 0..JOBS {
                 let barrier = Arc::clone(&barrier);
                 // Each waits for all others: if one were left behind, none would end.
                 threads
-                    .run(Role::Rtmp, id, move || drop(barrier.wait()))
+                    .run(Role::Rtmp, id, move || {
+                        barrier.wait();
+                    })
                     .unwrap();
             }
             barrier.wait();

@@ -71,7 +71,7 @@ fn no_player_is_lost_between_two_senders() {
     let bell: Arc<dyn Bell> = Arc::new(CountingBell::default());
     let taken = AtomicUsize::new(0);
     let senders = AtomicUsize::new(0);
-    let serve = || {
+    let serve = &|| {
         loop {
             let count = taken_over(stream).len();
             taken.fetch_add(count, Ordering::SeqCst);
@@ -87,7 +87,7 @@ fn no_player_is_lost_between_two_senders() {
         for player in 1..=PLAYERS {
             let start = || {
                 senders.fetch_add(1, Ordering::SeqCst);
-                scope.spawn(&serve);
+                scope.spawn(serve);
                 Ok::<_, ()>(Arc::clone(&bell))
             };
             assert_eq!(stream.hand_over(7, start), Ok(()));

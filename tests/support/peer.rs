@@ -82,6 +82,15 @@ impl Publisher {
         })
     }
 
+    /// Waits until the server has read and handed on what was sent.
+    pub(crate) fn await_read(&mut self) {
+        let name = self.name.as_str().into();
+        let call = self
+            .connection
+            .call(0, "releaseStream", &[Value::Null, name]);
+        self.connection.answer(call).unwrap();
+    }
+
     /// Metadata and both sequence headers.
     pub(crate) fn send_headers(&mut self, timestamp: u32) {
         self.send(18, timestamp, &media::metadata());

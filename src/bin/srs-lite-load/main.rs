@@ -48,6 +48,7 @@ no server, but the least that one could do: it writes the file to whoever asks f
                  from 1, for publishers as well
   --ramp N       so many players begin in a second (1000); 0: all at once
   --seconds S    measure for S seconds, from when all have begun (10)
+  --slow KBIT    each player reads at most so many kbit/s (no limit)
   --churn        a player leaves after its first frame, and comes again
   --threads N    threads that play (1)
   --merge MS     floor writes once in so many milliseconds (350)
@@ -70,6 +71,7 @@ struct Options {
     streams: usize,
     ramp: u64,
     seconds: u64,
+    slow: Option<usize>,
     churn: bool,
     threads: usize,
     merge: u64,
@@ -130,6 +132,7 @@ fn options(
         streams: 1,
         ramp: 1000,
         seconds: 10,
+        slow: None,
         churn: false,
         threads: 1,
         merge: 350,
@@ -144,6 +147,7 @@ fn options(
             Arg::Long("streams") => options.streams = parser.value()?.parse()?,
             Arg::Long("ramp") => options.ramp = parser.value()?.parse()?,
             Arg::Long("seconds") => options.seconds = parser.value()?.parse()?,
+            Arg::Long("slow") => options.slow = Some(parser.value()?.parse()?),
             Arg::Long("churn") => options.churn = true,
             Arg::Long("threads") => options.threads = parser.value()?.parse()?,
             Arg::Long("merge") => options.merge = parser.value()?.parse()?,
@@ -191,6 +195,11 @@ fn play(options: &Options, url: &str) -> Result<(), Failure> {
         streams: options.streams,
         churn: options.churn,
         pace,
+        slow: options.slow.map(|kbit| {
+            let bytes = play::SWEEP.checked_div(8000).unwrap_or(0);
+            kbit.saturating_mul(usize::try_from(bytes).unwrap_or(0))
+                .max(1)
+        }),
     };
     let mut workers = Vec::new();
     let mut all = Vec::new();

@@ -30,6 +30,12 @@ const EVENTS: usize = 1024;
 /// Between two looks at the sockets.
 const LOOK: Duration = Duration::from_millis(1);
 
+/// Between two looks at what time brings about, in microseconds.
+pub(crate) const SWEEP: u64 = 50_000;
+
+/// Receive buffer of a slow player: what it does not read is for the server to keep.
+const SLOW_BYTES: usize = 8192;
+
 /// A player that has had no media for so long has failed, in microseconds; of HLS, which comes in
 /// segments.
 const PATIENCE: u64 = 15_000_000;
@@ -48,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) churn: bool,
     /// Microseconds between the beginnings of two players of one worker.
     pub(crate) pace: u64,
+    /// Bytes that each reads at most between two sweeps, once it plays.
+    pub(crate) slow: Option<usize>,
 }
 
 /// What a worker shares with the thread that reports.
@@ -150,7 +158,7 @@ impl Worker {
             }
             if now >= sweep {
                 self.sweep(now);
-                sweep = now.saturating_add(50_000);
+                sweep = now.saturating_add(SWEEP);
             }
             if self.starting == 0 && count < EVENTS {
                 thread::sleep(LOOK);
@@ -170,6 +178,9 @@ impl Worker {
         let socket = Socket::new(Domain::for_address(self.plan.address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        if self.plan.slow.is_some() {
+            socket.set_recv_buffer_size(SLOW_BYTES)?;
+        }
         match socket.connect(&self.plan.address.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             _ => {}
@@ -219,11 +230,15 @@ impl Worker {
             result = player.receive(&mut self.buffer, &mut self.input, &mut stats);
         }
         let result = result.and_then(|()| player.send());
-        if player.watch.live && !was_live {
+        let is_new = player.watch.live && !was_live;
+        if is_new {
             self.starting = self.starting.saturating_sub(1);
         }
-        if player.blocked != was_blocked {
-            let mut interest = EpollFlags::EPOLLIN;
+        if is_new || player.blocked != was_blocked {
+            // A slow one reads when it is time, and not when something is there.
+            let slow = self.plan.slow.is_some() && player.watch.live;
+            let mut interest = EpollFlags::empty();
+            interest.set(EpollFlags::EPOLLIN, !slow);
             interest.set(EpollFlags::EPOLLOUT, player.blocked);
             // Fails only if the socket is gone: the next read says so.
             let _ = self
@@ -260,30 +275,34 @@ impl Worker {
         }
     }
 
-    /// Looks after what time brings about: requests that are due, and players without media.
+    /// Looks after what time brings about: requests that are due, slow players, and those without
+    /// media.
     fn sweep(&mut self, now: u64) {
-        let mut late = Vec::new();
+        let mut ended = Vec::new();
         for (&id, player) in &mut self.players {
+            let mut result = Ok(());
             if let Kind::Hls(hls) = &mut player.kind {
                 hls.ask(now, &mut player.out);
-                // What it does not take is tried again at the next sweep.
-                let _ = player.send();
+                result = player.send();
+            }
+            if let Some(most) = self.plan.slow.filter(|_| player.watch.live) {
+                let buffer = self.buffer.get_mut(..most).unwrap_or_default();
+                let mut stats = self.shared.stats();
+                result = player.receive(buffer, &mut self.input, &mut stats);
             }
             if player.deadline <= now {
-                late.push(id);
+                let live = player.watch.live;
+                let why = if live {
+                    "no more media"
+                } else {
+                    "no media in time"
+                };
+                result = Err(why.to_owned());
             }
+            ended.extend(result.err().map(|why| (id, why)));
         }
-        for id in late {
-            let live = self
-                .players
-                .get(&id)
-                .is_some_and(|player| player.watch.live);
-            let why = if live {
-                "no more media"
-            } else {
-                "no media in time"
-            };
-            self.shared.stats().fail(why);
+        for (id, why) in ended {
+            self.shared.stats().fail(&why);
             self.end(id);
         }
     }

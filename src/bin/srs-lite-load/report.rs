@@ -138,6 +138,7 @@ pub(crate) struct Server {
     cpu: f64,
     resident: u64,
     threads: u64,
+    tcp: u64,
 }
 
 impl Server {
@@ -164,8 +165,26 @@ impl Server {
             cpu: float(ticks) / float(u64::try_from(hertz).unwrap_or(100)),
             resident: value("VmRSS:"),
             threads: value("Threads:"),
+            tcp: tcp_memory().unwrap_or(0),
         })
     }
+}
+
+/// KiB that the kernel holds for the TCP connections of the whole machine, both ends of those on the
+/// loopback: `mem` of `/proc/net/sockstat`, in pages (proc(5)).
+fn tcp_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/net/sockstat").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("TCP:"))?;
+    let pages: u64 = line
+        .split_whitespace()
+        .skip_while(|word| *word != "mem")
+        .nth(1)?
+        .parse()
+        .ok()?;
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten()?;
+    pages
+        .checked_mul(u64::try_from(page).ok()?)?
+        .checked_div(1024)
 }
 
 /// The end of a run: its numbers by name, in the order in which they are told.
@@ -227,6 +246,7 @@ impl Report {
             ));
             numbers.push(("server_rss_kib", float(after.resident)));
             numbers.push(("server_threads", float(after.threads)));
+            numbers.push(("machine_tcp_kib", float(after.tcp)));
         }
         Self(numbers, stats.failed.clone().into_iter().collect())
     }
