@@ -61,6 +61,9 @@ pub const ACK_WINDOW: u32 = 2_500_000;
 /// read.
 pub const MIN_ACK_WINDOW: u32 = 32 * 1024;
 
+/// Bytes after which it is seen whether to acknowledge, also in the middle of a read.
+pub const ACK_STEP: usize = 16 * 1024;
+
 /// Message streams per connection: `createStream` calls less `deleteStream` calls. Clients use one.
 pub const MAX_CREATE_STREAMS: u32 = 8;
 

@@ -100,10 +100,16 @@ fn run(mut config: Config) -> Result<(), String> {
     let events = signals.receive().map_err(said)?;
     let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());
     log::info!("srs-lite {version}, process {process}");
-    let addresses: Vec<_> = listeners.iter().map(|at| at.address).collect();
+    let ports: Vec<_> = listeners
+        .iter()
+        .map(|at| (at.protocol, at.address))
+        .collect();
     let running = server::start(config, listeners, allowed.threads).map_err(said)?;
-    // While we serve: with many connections on the machine, this takes a while.
-    port::warn_of_other_forms(&addresses);
+    // While we serve: it takes longer than all the rest.
+    port::warn_of_other_forms(&ports);
+    for (protocol, address) in ports {
+        log::info!("listening on {protocol} {address}");
+    }
     wait(running, &events, &log).stop();
     log::info!("stopped");
     Ok(())

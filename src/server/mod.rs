@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use ::log::{info, warn};
+use ::log::warn;
 use socket2::SockRef;
 
 use crate::config::{Cluster, Config};
@@ -131,7 +131,6 @@ pub fn start(
     });
     let mut listeners = Vec::new();
     for socket in sockets {
-        info!("listening on {} {}", socket.protocol, socket.address);
         let listener = Arc::new(socket);
         let closing = Arc::new(AtomicBool::new(false));
         let (server_, listener_, closing_) = (

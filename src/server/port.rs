@@ -52,8 +52,9 @@ pub fn bind(protocol: Protocol, addresses: &[ListenAddress]) -> Result<Vec<Liste
 
 /// Warns if a port of `ours` is also bound in another form: the kernel prefers the more specific
 /// address, so one process takes all connections of the other.
-pub fn warn_of_other_forms(ours: &[SocketAddr]) {
-    for (own, other) in other_forms(ours, &proc_net::listeners()) {
+pub fn warn_of_other_forms(ours: &[(Protocol, SocketAddr)]) {
+    let ours: Vec<_> = ours.iter().map(|(_, address)| *address).collect();
+    for (own, other) in other_forms(&ours, &proc_net::listeners()) {
         log::warn!(
             "{own} is also bound as {} (by user {}): one takes the connections of the other; \
              write the same `listen` for all processes that share the port",

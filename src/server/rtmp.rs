@@ -223,8 +223,10 @@ impl Peer {
     /// Takes in bytes, and counts them.
     pub fn received(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
-        if let Some(message) = self.acknowledger.received(bytes.len()) {
-            self.reply(&chunks(&message));
+        for part in bytes.chunks(limits::ACK_STEP) {
+            if let Some(message) = self.acknowledger.received(part.len()) {
+                self.reply(&chunks(&message));
+            }
         }
     }
 

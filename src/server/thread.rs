@@ -247,7 +247,9 @@ mod tests {
         let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
         let wait = |id| {
             let stopped = stopped.clone();
-            threads.spawn(Role::Send, id, move || drop(stopped.recv()))
+            threads.spawn(Role::Send, id, move || {
+                let _ = stopped.recv();
+            })
         };
         let (one, two) = (wait(1).unwrap(), wait(2).unwrap());
         let error = wait(3).unwrap_err();

@@ -202,8 +202,9 @@ impl Upstream {
     pub fn received(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
         let mut events = Vec::new();
         self.input.extend_from_slice(bytes);
-        if let Some(message) = self.acknowledger.received(bytes.len()) {
-            events.push(Event::Send(chunks(&message)));
+        for part in bytes.chunks(limits::ACK_STEP) {
+            let message = self.acknowledger.received(part.len());
+            events.extend(message.map(|message| Event::Send(chunks(&message))));
         }
         while let Some(message) = self.assembler.next_message(&mut self.input)? {
             self.acknowledger.heed(&message);
