@@ -95,7 +95,7 @@ fn run(mut config: Config) -> Result<(), String> {
             .map_err(|error| format!("cannot create {}: {error}", http.dir.display()))?;
         listeners.extend(port::bind(Protocol::Http, &http.listen).map_err(said)?);
     }
-    let allowed = capacity::allow(config.max_connections);
+    let allowed = capacity::allow(&config);
     config.max_connections = allowed.connections;
     let events = signals.receive().map_err(said)?;
     let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());

@@ -17,7 +17,7 @@ export PATH="$PATH:/usr/sbin"
 
 # The first is for a network in which nothing has happened yet.
 all=(idle p1000-350 p1000-auto p500-0 p50-auto edge-100 p2000 p5000 p10000-100k flv-1000 join-200
-    churn-400 publish-50 publish-50-hls plot)
+    churn-400 burst publish-50 publish-50-hls plot)
 plotted=(p50-auto p200-auto p500-auto p1000-auto p2000)
 
 size=${SIZE:-full}
@@ -97,9 +97,10 @@ few() { # so many players or streams, or a handful
     [ "$size" = tiny ] && echo $(($1 / 200 + 2)) || echo "$1"
 }
 
-# With room besides the players, since three quarters is all that HTTP may take.
+# With room besides the players: twice as many for a row with others, and HTTP may take no more
+# than three quarters.
 connections() {
-    echo $((count * 3 / 2 + 100))
+    [[ $row =~ ^(flv|burst) ]] && echo $((count * 2 + 100)) || echo $((count + 100))
 }
 
 start_srs_lite() { # port, more of its configuration; log and configuration are named by the port
@@ -109,12 +110,6 @@ max_connections = $(connections)
 srs_log_level = "warn"
 [play]
 mw_latency = $mw
-[http_remux]
-enabled = true
-[http_server]
-enabled = true
-listen = "127.0.0.1:$(($1 + 6000))"
-dir = "$work/html"
 ${2:-}
 END_OF_FILE
     start "$1.log" target/release/srs-lite -c "$work/$1.conf"
@@ -145,7 +140,7 @@ END_OF_FILE
 
 # Starts one of the servers; `url` is where it is played then, and `origin` where it is published.
 serve() { # server
-    local hls=()
+    local more=
     origin=rtmp://127.0.0.1:1935/live/s
     case $1 in
     floor)
@@ -156,8 +151,8 @@ serve() { # server
         url=http://127.0.0.1:8080/live/s.flv
         ;;
     nginx)
-        [ "$row" != publish-50-hls ] || hls=("hls on; hls_path $work/hls; hls_fragment 1s;")
-        start_nginx "${hls[@]}"
+        [ "$row" != publish-50-hls ] || more="hls on; hls_path $work/hls; hls_fragment 1s;"
+        start_nginx "$more"
         origin=rtmp://127.0.0.1:1937/live/s
         url=$origin
         ;;
@@ -168,8 +163,10 @@ serve() { # server
         ;;
     srs-lite*)
         [ "$row" != publish-50-hls ] ||
-            hls=($'[hls]\nenabled = true\nhls_fragment = 1\nhls_path = "'"$work/hls\"")
-        start_srs_lite 1935 "${hls[@]}"
+            more=$'[hls]\nenabled = true\nhls_fragment = 1\nhls_path = "'"$work/hls\""
+        [[ $row != flv* ]] || more=$'[http_remux]\nenabled = true\n[http_server]\nenabled = true
+            listen = "127.0.0.1:7935"\ndir = "'"$work/html\""
+        start_srs_lite 1935 "$more"
         url=$origin
         [ "$1" != srs-lite-flv ] || url=http://127.0.0.1:7935/live/s.flv
         ;;
@@ -196,6 +193,8 @@ measure() { # server, round: one report
         report "$file" publish "$work/$media.flv" "$origin{}" -n "$count"
     else
         [ -z "$origin" ] || start publish.log "$load" publish "$work/$media.flv" "$origin" \
+            --seconds 3600 --json
+        [ "$row" != burst ] || start slow.log "$load" play "$url" -n "$count" --slow 100 \
             --seconds 3600 --json
         sleep "$warm"
         pid=$server
@@ -241,6 +240,7 @@ notes() { # server, the others…: all its costs, its ratio to theirs, and what 
             'BEGIN { if (its > 0) printf "; %.2f x %s", ours / its, other }'
     done
     [ "$doing" != churn ] || echo -n "; $(median served_per_second "$1") connections/s"
+    echo -n "; kernel's TCP $(($(median machine_tcp_kib "$1") / 1024)) MiB"
     awk '/^ended:/ { printf "; %s", $0 }' "$work/$row.$1.$((rounds - 1))"
     lowered=$(grep -ohm 1 'max_connections lowered .*' "$work"/193?.log || true)
     if [[ $1 =~ srs-lite|edge && $lowered =~ to\ ([0-9]+): ]] && [ "${BASH_REMATCH[1]}" -lt "$count" ]; then
@@ -278,7 +278,7 @@ play() { # row, players, mw_latency, server…
     count=$(few "$2")
     [ "$mw" != auto ] || mw='"auto"'
     # What "auto" comes to.
-    merge=$((count / 10 > 350 ? 350 : count / 10 > 0 ? count / 10 : 1))
+    merge=$((count / 12 > 350 ? 350 : count / 12 > 0 ? count / 12 : 1))
     [ "$3" = auto ] || merge=$3
     row "${@:4}"
 }
@@ -307,17 +307,19 @@ publish() { # row
     row srs-lite nginx
 }
 
-# From fork to the line of the log that says that it listens.
+# From fork to the first connection. Then, when its log says that it is all there, its size.
 idle() {
-    local times=() begun line resident threads log
+    local times=() begun line resident threads log probe
     printf 'listen = "127.0.0.1:1935"\n' >"$work/idle.conf"
     for ((round = 0; round < starts; round++)); do
         begun=${EPOCHREALTIME/./}
         exec {log}< <(exec target/release/srs-lite -c "$work/idle.conf" 2>&1)
         pid=$!
         started+=("$pid")
-        while read -r -u "$log" line && [[ $line != *"listening on rtmp"* ]]; do :; done
+        until { exec {probe}<>/dev/tcp/127.0.0.1/1935; } 2>/dev/null; do :; done
         times+=($((${EPOCHREALTIME/./} - begun)))
+        exec {probe}<&-
+        while read -r -u "$log" line && [[ $line != *"listening on rtmp"* ]]; do :; done
         resident=$(awk '/^VmRSS/ { print $2 }' "/proc/$pid/status")
         threads=$(awk '/^Threads/ { print $2 }' "/proc/$pid/status")
         stop_all
@@ -361,6 +363,8 @@ one() { # row
     flv-1000) play "$1" 1000 350 srs-lite-flv srs-lite ;;
     join-200) join "$1" 1000 && join "$1-at-once" 0 ;;
     churn-400) churn ;;
+    # As many players that read 100 kbit/s are there as well.
+    burst) play "$1" 1000 auto srs-lite nginx ;;
     publish-50 | publish-50-hls) publish "$1" ;;
     idle) idle ;;
     plot) draw ;;

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::config::{Cluster, Config};
+
 /// Descriptors beside those of connections: listeners, log, pid file, name servers.
 const SPARE_FILES: u64 = 64;
 
-/// A connection's own, and one to an origin for it.
+/// A connection's own, and one to an origin or of a file for it, if there are such.
 const FILES_PER_CONNECTION: u64 = 2;
 
 /// Threads beside those of connections: listeners, and senders, without which nobody plays. If there
@@ -72,10 +74,18 @@ pub struct Allowed {
     pub reason: Option<Reason>,
 }
 
-/// As many of the wanted connections as the system allows; warns if these are fewer. Raises the
+/// As many of the configured connections as the system allows; warns if these are fewer. Raises the
 /// number of descriptors as far as it may be raised.
-pub fn allow(wanted: usize) -> Allowed {
-    let allowed = allowed(&find(), wanted);
+pub fn allow(config: &Config) -> Allowed {
+    let wanted = config.max_connections;
+    let only_sockets =
+        config.cluster == Cluster::Local && config.http_server.is_none() && config.hls.is_none();
+    let files = if only_sockets {
+        1
+    } else {
+        FILES_PER_CONNECTION
+    };
+    let allowed = allowed(&find(), wanted, files);
     if let Some(reason) = allowed.reason {
         let connections = allowed.connections;
         log::warn!("max_connections lowered from {wanted} to {connections}: {reason}");
@@ -83,8 +93,8 @@ pub fn allow(wanted: usize) -> Allowed {
     allowed
 }
 
-/// What these limits allow.
-pub fn allowed(found: &Found, wanted: usize) -> Allowed {
+/// What these limits allow, if a connection takes so many descriptors.
+pub fn allowed(found: &Found, wanted: usize, files_each: u64) -> Allowed {
     let maps = found.maps.map(|maps| maps.saturating_sub(SPARE_MAPS));
     let threads = [
         (
@@ -108,7 +118,7 @@ pub fn allowed(found: &Found, wanted: usize) -> Allowed {
         (
             "the number of open files (RLIMIT_NOFILE, `ulimit -n`)",
             found.files,
-            files.and_then(|files| files.checked_div(FILES_PER_CONNECTION)),
+            files.and_then(|files| files.checked_div(files_each)),
         ),
         (
             "the memory available, in bytes,",
@@ -225,7 +235,7 @@ mod tests {
 
     #[test]
     fn without_limits_everything_is_allowed() {
-        let allowed = allowed(&Found::default(), 1000);
+        let allowed = allowed(&Found::default(), 1000, 2);
         assert_eq!((allowed.connections, allowed.threads), (1000, usize::MAX));
         assert_eq!(allowed.reason, None);
     }
@@ -266,14 +276,14 @@ mod tests {
                 set(&mut found, value);
                 found
             };
-            let all = allowed(&found(enough), 1000);
+            let all = allowed(&found(enough), 1000, 2);
             assert_eq!((all.connections, all.reason), (1000, None), "{name}");
-            let fewer = allowed(&found(enough - 1), 1000);
+            let fewer = allowed(&found(enough - 1), 1000, 2);
             let reason = fewer.reason.unwrap();
             assert_eq!(fewer.connections, 999, "{name}");
             assert_eq!(reason.value, enough - 1);
             assert!(reason.limit.contains(name), "{reason}");
-            assert_eq!(allowed(&found(0), 1000).connections, 1, "{name}");
+            assert_eq!(allowed(&found(0), 1000, 2).connections, 1, "{name}");
         }
     }
 
@@ -284,7 +294,7 @@ mod tests {
             pids: Some(82),
             ..Found::default()
         };
-        let allowed = allowed(&found, 1000);
+        let allowed = allowed(&found, 1000, 2);
         assert_eq!((allowed.connections, allowed.threads), (50, 82));
         assert_eq!(
             allowed.reason.unwrap().to_string(),

@@ -255,11 +255,17 @@ fn a_port_that_is_bound_in_another_form_is_warned_of() {
 #[test]
 fn connections_are_limited_to_what_the_system_allows() {
     let room = Room::new("capacity");
-    let file = room.write("a.conf", "listen = '127.0.0.1:0'\n");
+    let edge = "[cluster]\nmode = 'remote'\norigin = ['127.0.0.1:1']\n";
+    let file = room.write("a.conf", &format!("listen = '127.0.0.1:0'\n{edge}"));
     let script = "ulimit -n 100; exec \"$0\" -c \"$1\"";
     let server = Server::spawn(Command::new("sh").args(["-c", script, BINARY, &file]));
     let expected = "[WARN] max_connections lowered from 1000 to 18: the number of open files \
                     (RLIMIT_NOFILE, `ulimit -n`) is 100";
+    assert!(server.opening.contains(expected), "{}", server.opening);
+    // Without an origin to ask, and without files, each has one descriptor.
+    let file = room.write("b.conf", "listen = '127.0.0.1:0'\n");
+    let server = Server::spawn(Command::new("sh").args(["-c", script, BINARY, &file]));
+    let expected = "max_connections lowered from 1000 to 36:";
     assert!(server.opening.contains(expected), "{}", server.opening);
 }
 
