@@ -51,7 +51,7 @@ pub const IDLE_READ: Duration = Duration::from_millis(100);
 pub const EARLY_READ: Duration = Duration::from_millis(3);
 
 /// Bytes that a publisher or an origin should find room for while it is not read. The kernel takes
-/// 128 KiB at first (`net.ipv4.tcp_rmem`).
+/// as much at first, half of 128 KiB (`net.ipv4.tcp_rmem`).
 pub const MAX_UNREAD_BYTES: u32 = 48 * 1024;
 
 /// Window after which we ask for, and send, acknowledgements [RTMP §5.4.3]. SRS's value.
@@ -104,9 +104,13 @@ pub const PLAYER_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// Payload bytes kept of the current group of pictures, per stream.
 pub const GROUP_BYTES: usize = 16 * 1024 * 1024;
 
-/// Slices of one `sendmsg`: more than come in [`MAX_MERGE_TIME`]. The kernel takes 1024, but the
-/// sender has them on its stack.
+/// Slices of one `sendmsg`: more than usually come in [`MAX_MERGE_TIME`]. The kernel takes 1024, but
+/// they are on the stack.
 pub const MAX_SLICES: usize = 64;
+
+/// Frames that are handed to a stream's players at a time, under its lock; fewer than a queue holds,
+/// so that its sender gets a turn in between.
+pub const MAX_BATCH_FRAMES: usize = 128;
 
 /// `SO_SNDBUF` of every connection (the kernel doubles it): what one player can make the kernel
 /// hold, and how stale a slow one gets.

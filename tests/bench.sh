@@ -100,7 +100,7 @@ few() { # so many players or streams, or a handful
 # With room besides the players: twice as many for a row with others, and HTTP may take no more
 # than three quarters.
 connections() {
-    [[ $row =~ ^(flv|burst) ]] && echo $((count * 2 + 100)) || echo $((count + 100))
+    [[ $row =~ ^(flv|burst|churn) ]] && echo $((count * 2 + 100)) || echo $((count + 100))
 }
 
 start_srs_lite() { # port, more of its configuration; log and configuration are named by the port

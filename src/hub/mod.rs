@@ -1,7 +1,7 @@
 //! Fan-out. Locks and queues; no sockets, no files, no threads.
 //!
-//! Locks: the registry's (on publish, attach and their ends) and one per stream (per frame), taken
-//! in that order, and never across I/O.
+//! Locks: the registry's (on publish, attach and their ends) and one per stream (per batch of
+//! frames), taken in that order, and never across I/O.
 
 pub mod cache;
 pub mod clock;

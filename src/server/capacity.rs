@@ -22,6 +22,9 @@ const FILES_PER_CONNECTION: u64 = 2;
 /// refused: [`Threads`](crate::server::thread::Threads) counts.
 const SPARE_THREADS: u64 = 32;
 
+/// Threads that nobody counts: main, and those that wait for signals.
+const UNCOUNTED_THREADS: u64 = 4;
+
 /// Memory maps of the program itself.
 const SPARE_MAPS: u64 = 1024;
 
@@ -141,7 +144,8 @@ pub fn allowed(found: &Found, wanted: usize, files_each: u64) -> Allowed {
             Some((connections?.max(1), Reason { limit, value }))
         })
         .min_by_key(|(connections, _)| *connections);
-    let threads = most_threads.and_then(|threads| usize::try_from(threads).ok());
+    let threads = most_threads.map(|threads| threads.saturating_sub(UNCOUNTED_THREADS));
+    let threads = threads.and_then(|threads| usize::try_from(threads).ok());
     let (connections, reason) =
         match lowest.map(|(connections, reason)| (usize::try_from(connections), reason)) {
             Some((Ok(connections), reason)) if connections < wanted => (connections, Some(reason)),
@@ -295,7 +299,7 @@ mod tests {
             ..Found::default()
         };
         let allowed = allowed(&found, 1000, 2);
-        assert_eq!((allowed.connections, allowed.threads), (50, 82));
+        assert_eq!((allowed.connections, allowed.threads), (50, 78));
         assert_eq!(
             allowed.reason.unwrap().to_string(),
             "the number of threads left in the control group (pids.max, systemd's TasksMax) is 82"

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, OriginAddress};
     use crate::limits;
-    use crate::server::connection::deadline;
+    use crate::server::connection::{deadline, set_options};
     use crate::server::edge::Edge;
     use crate::server::edge::origin::Upstream;
     use crate::server::port::{Listener, Protocol};
@@ -66,6 +66,7 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let options = socket2::SockRef::from(&listener);
             options.set_read_timeout(Some(limits::ACCEPT_POLL)).unwrap();
+            set_options(&options).unwrap();
             let origin = OriginAddress {
                 host: address.ip().to_string(),
                 port: address.port(),

@@ -12,7 +12,7 @@ use log::warn;
 use socket2::SockRef;
 
 use crate::limits;
-use crate::server::connection::{Connection, deadline, set_options};
+use crate::server::connection::{Connection, deadline};
 use crate::server::port::{Listener, Protocol};
 use crate::server::thread::Role;
 use crate::server::{Server, http, rtmp};
@@ -22,9 +22,6 @@ use crate::wire::http::NO_ROOM;
 /// the listener would reset it.
 pub fn accept(server: &Arc<Server>, at: &Listener, closing: &AtomicBool) {
     let listener = &at.listener;
-    if let Err(error) = set_options(&SockRef::from(listener)) {
-        warn!("socket options: {error}");
-    }
     let mut turned_away = TurnedAway::default();
     while !closing.load(Ordering::Acquire) {
         turned_away.tidy();

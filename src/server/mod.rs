@@ -17,6 +17,7 @@ pub mod play;
 pub mod port;
 mod proc_net;
 pub mod publish;
+pub mod rhythm;
 pub mod rtmp;
 pub mod sender;
 pub mod signals;
@@ -40,7 +41,8 @@ use crate::server::connection::{Connection, deadline};
 use crate::server::edge::Edge;
 use crate::server::hls::{Hls, janitor};
 use crate::server::port::Protocol;
-use crate::server::sender::{Rhythm, Writer};
+use crate::server::rhythm::Rhythm;
+use crate::server::sender::Writer;
 use crate::server::thread::{Role, Threads};
 
 /// What all threads of the process share.
@@ -52,7 +54,7 @@ pub struct Server {
     pub registry: Arc<Registry<Writer>>,
     /// Of the senders.
     pub rhythm: Rhythm,
-    /// Every thread but main's and the listeners'.
+    /// Every thread but main's and those that wait for signals.
     pub threads: Threads,
     /// If this is an edge.
     pub edge: Option<Edge>,

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::hub::stream::Stream;
 use crate::limits;
 use crate::server::connection::Connection;
-use crate::server::sender::{Rhythm, Writer};
+use crate::server::rhythm::Rhythm;
+use crate::server::sender::Writer;
 
 /// Waits between two reads of a publisher or an origin for as long as its stream's sender does
 /// between two rounds, so that no thread wakes, and no queue is touched, for each message.
@@ -15,18 +16,20 @@ pub struct Pace {
     last: Instant,
     /// Bytes read since then.
     bytes: usize,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            last: Instant::now(),
-            bytes: 0,
-        }
-    }
+    /// The longest wait.
+    most: Duration,
 }
 
 impl Pace {
+    /// Of a source that may be silent for `silence`.
+    pub fn new(silence: Duration) -> Self {
+        Self {
+            last: Instant::now(),
+            bytes: 0,
+            most: silence.checked_div(4).unwrap_or_default(),
+        }
+    }
+
     /// `length` bytes were read from `connection`, and handed on to `stream`; `more` may be there.
     /// If not, waits, but not longer than the peer stays.
     pub fn wait(
@@ -47,7 +50,7 @@ impl Pace {
             None => limits::IDLE_READ,
         };
         let passed = now.saturating_duration_since(self.last);
-        connection.wait_left(wait.min(until_full(passed, self.bytes)));
+        connection.wait_left(wait.min(until_full(passed, self.bytes)).min(self.most));
         self.last = now;
         self.bytes = 0;
     }

@@ -206,7 +206,9 @@ pub fn listen(
             return Ok(Some("takes no replies".into()));
         }
         let length = match peer.connection.read_until(&mut buffer, until) {
-            Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(None),
+            Err(error) if until.is_some() && error.kind() == ErrorKind::TimedOut => {
+                return Ok(None);
+            }
             read => read?,
         };
         if length == 0 {

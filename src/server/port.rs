@@ -4,11 +4,12 @@ use core::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::proc_net::{self, Bound};
 use crate::config::ListenAddress;
 use crate::limits;
+use crate::server::connection::set_options;
 
 /// What is spoken on a port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -174,6 +175,8 @@ fn listen(protocol: Protocol, address: SocketAddr, only_v6: bool) -> Result<List
             socket.set_only_v6(only_v6)?;
         }
         socket.set_read_timeout(Some(limits::ACCEPT_POLL))?;
+        // Before anybody can connect.
+        set_options(&SockRef::from(&socket))?;
         socket.bind(&address.into())?;
         socket.listen(limits::LISTEN_BACKLOG)?;
         let listener = TcpListener::from(socket);

@@ -8,6 +8,7 @@ use crate::config::{Access, Republish};
 use crate::hub::frame::{Frame, Kind};
 use crate::hub::registry::{Busy, Publisher};
 use crate::hub::stream::Over;
+use crate::limits;
 use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::edge::forward::Forwarder;
@@ -129,7 +130,7 @@ impl Publication {
             last: None,
             begun: Instant::now(),
             frames: Vec::new(),
-            pace: Pace::default(),
+            pace: Pace::new(config.normal_timeout.min(config.firstpkt_timeout)),
         })
     }
 
@@ -158,13 +159,14 @@ impl Publication {
         connection.read_again(buffer)
     }
 
-    /// Takes in a message, for [`Self::hand_on`].
-    pub fn take(&mut self, connection: &Connection, media: Media) {
+    /// Takes in a message, for [`Self::hand_on`]; whether these are so many that it is time for that.
+    pub fn take(&mut self, connection: &Connection, media: Media) -> bool {
         if self.last.replace(Instant::now()).is_none() {
             // Fails only if the connection is gone: the next read says so.
             let _ = connection.set_read_timeout(Some(self.normal_timeout));
         }
         self.frames.push(frame(media));
+        self.frames.len() >= limits::MAX_BATCH_FRAMES
     }
 
     /// Passes on what was taken in.

@@ -142,7 +142,9 @@ impl Peer {
             }
             self.flush()?;
             if let Some(publication) = &mut self.publication {
-                let read = (length, length == buffer.len());
+                // Also in the middle of a message: its rest is on its way.
+                let in_message = !self.input.is_empty() || self.assembler.held() > 0;
+                let read = (length, length == buffer.len() || in_message);
                 publication.pause(&self.server, &self.connection, read);
                 buffer.resize(limits::READ_BYTES, 0);
             }
@@ -157,6 +159,13 @@ impl Peer {
             return self.leave(seat, &result);
         }
         let (server, connection) = (Arc::clone(&self.server), Arc::clone(&self.connection));
+        if !server.threads.has_room(Role::Play) {
+            // It plays all the same.
+            if let Some(result) = play::listen(&mut self, &seat, None).transpose() {
+                self.leave(seat, &result);
+            }
+            return;
+        }
         // Of the size of what is left in them.
         self.input = BytesMut::from(&*self.input);
         self.outbox = BytesMut::from(&*self.outbox);
@@ -272,8 +281,11 @@ impl Peer {
             match action {
                 Action::Send(bytes) => self.reply(&bytes),
                 Action::Deliver(media) => {
-                    if let Some(publication) = &mut self.publication {
-                        publication.take(&self.connection, media);
+                    if let Some(publication) = &mut self.publication
+                        && publication.take(&self.connection, media)
+                        && let Some(lost) = self.hand_on()
+                    {
+                        return Ok(Some(Next::End(self.lose(lost)?)));
                     }
                 }
                 Action::Publish(request) => next = self.publish(&request)?,

@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use crate::config::MergeTime;
 use crate::hub::frame::Frame;
 use crate::hub::queue::FrameReceiver;
 use crate::hub::registry::Registry;
@@ -15,6 +14,7 @@ use crate::hub::stream::{Bell, Stream};
 use crate::limits;
 use crate::server::connection::{Connection, deadline};
 use crate::server::format::Format;
+use crate::server::rhythm::{Beat, Rhythm, ThreadBell};
 
 /// A player's writing end. Dropped unfinished, it shuts the connection.
 #[derive(Debug)]
@@ -39,6 +39,17 @@ pub struct Unsent {
     frames: VecDeque<Arc<Frame>>,
     /// Bytes of the first frame that are gone already.
     offset: usize,
+}
+
+/// What a `sendmsg` came to.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// The socket took something, …
+    something: bool,
+    /// … or all that it was offered.
+    all: bool,
+    /// What the frames that are now complete counted.
+    complete: usize,
 }
 
 /// What a round left of a player.
@@ -88,13 +99,8 @@ impl Unsent {
         Ok(())
     }
 
-    /// One `sendmsg` of everything, or as much as one takes: how many bytes went, and what the
-    /// frames that are now complete counted.
-    fn send(
-        &mut self,
-        connection: &Connection,
-        deadline: Option<Instant>,
-    ) -> io::Result<(usize, usize)> {
+    /// One `sendmsg` of everything, or of the first [`limits::MAX_SLICES`] frames.
+    fn send(&mut self, connection: &Connection, deadline: Option<Instant>) -> io::Result<Sent> {
         let mut slices = [IoSlice::new(&[]); limits::MAX_SLICES];
         let mut skip = self.offset;
         for (slice, frame) in slices.iter_mut().zip(&self.frames) {
@@ -103,6 +109,7 @@ impl Unsent {
             skip = 0;
         }
         let filled = slices.get(..self.frames.len()).unwrap_or(&slices);
+        let offered: usize = filled.iter().map(|slice| slice.len()).sum();
         let sent = connection.send(filled, deadline)?;
         let mut left = sent.saturating_add(self.offset);
         let mut complete = 0_usize;
@@ -116,7 +123,11 @@ impl Unsent {
             self.frames.pop_front();
         }
         self.offset = left;
-        Ok((sent, complete))
+        Ok(Sent {
+            something: sent > 0,
+            all: sent == offered,
+            complete,
+        })
     }
 }
 
@@ -155,12 +166,13 @@ impl Writer {
         }
         let rest = self.send(now);
         if self.unsent.frames.is_empty() {
-            core::mem::swap(&mut self.unsent.frames, room);
+            *room = core::mem::take(&mut self.unsent.frames);
         }
         rest
     }
 
-    /// Sends what waits, with one `sendmsg`; with more only if something has come meanwhile.
+    /// Sends what waits, with one `sendmsg`; with more only if that is much, or if something has come
+    /// meanwhile.
     fn send(&mut self, now: Instant) -> Rest {
         // Not only when the queue is empty: one that takes a trickle would never come to that.
         if self.end.is_none() && (self.connection.has_left() || self.frames.gauge.is_over()) {
@@ -183,17 +195,18 @@ impl Writer {
                     Rest::Finished
                 };
             }
-            let Ok((sent, complete)) = self.unsent.send(&self.connection, None) else {
+            let Ok(sent) = self.unsent.send(&self.connection, None) else {
                 return Rest::Lost;
             };
-            self.frames.gauge.sent(complete);
-            if sent > 0 {
+            self.frames.gauge.sent(sent.complete);
+            if sent.something {
                 self.stalled = None;
             }
-            if !self.unsent.frames.is_empty() {
+            if !sent.all {
                 return self.tail(now);
             }
-            if self.open && self.frames.frames.is_empty() {
+            let more = !self.unsent.frames.is_empty();
+            if !more && self.open && self.frames.frames.is_empty() {
                 return Rest::Nothing;
             }
         }
@@ -216,83 +229,6 @@ impl Drop for Writer {
         self.players.fetch_sub(1, Ordering::Relaxed);
         if !self.finished {
             self.connection.shut();
-        }
-    }
-}
-
-/// Rings through to one sender's thread.
-#[derive(Debug)]
-struct ThreadBell {
-    beat: Arc<Beat>,
-    thread: Thread,
-}
-
-/// What a sender's thread and those who ring for it share.
-#[derive(Debug)]
-pub struct Beat {
-    rung: AtomicBool,
-    begun: Instant,
-    /// When the next round may begin, in microseconds after `begun`.
-    due: AtomicU64,
-}
-
-impl Bell for ThreadBell {
-    fn ring(&self) {
-        if !self.beat.rung.swap(true, Ordering::AcqRel) {
-            self.thread.unpark();
-        }
-    }
-
-    fn due(&self) -> Instant {
-        let due = Duration::from_micros(self.beat.due.load(Ordering::Relaxed));
-        let begun = self.beat.begun;
-        begun.checked_add(due).unwrap_or(begun)
-    }
-}
-
-impl Beat {
-    fn new() -> Self {
-        Self {
-            rung: AtomicBool::new(false),
-            begun: Instant::now(),
-            due: AtomicU64::new(0),
-        }
-    }
-
-    /// A round has begun, and the next one may at `due`. Whoever rings from here on wakes the
-    /// sender for that.
-    fn begin(&self, due: Instant) {
-        let due = due.saturating_duration_since(self.begun).as_micros();
-        let due = u64::try_from(due).unwrap_or(u64::MAX);
-        self.due.store(due, Ordering::Relaxed);
-        self.rung.store(false, Ordering::Release);
-    }
-}
-
-/// What every sender of the process shares.
-#[derive(Clone, Debug)]
-pub struct Rhythm {
-    /// From the configuration.
-    pub merge_time: MergeTime,
-    /// How long players are kept without a publisher.
-    pub publisher_wait: Duration,
-    /// Players of the whole process.
-    pub players: Arc<AtomicUsize>,
-}
-
-impl Rhythm {
-    /// The least time between the beginnings of two rounds.
-    pub fn merge_time(&self) -> Duration {
-        match self.merge_time {
-            MergeTime::Fixed(time) => time,
-            MergeTime::Auto => {
-                let players = self.players.load(Ordering::Relaxed);
-                let milliseconds = players
-                    .checked_div(limits::PLAYERS_PER_MERGE_MILLISECOND)
-                    .unwrap_or(0);
-                let milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
-                Duration::from_millis(milliseconds).min(limits::MAX_MERGE_TIME)
-            }
         }
     }
 }
@@ -432,5 +368,71 @@ impl Drop for Sender {
                 connection.shut();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::hub::frame::Kind;
+    use crate::hub::registry::Publisher;
+    use crate::hub::stream::Start;
+    use crate::server::port::Protocol;
+
+    /// A publisher, its player's writing end, and the player.
+    fn player() -> (Publisher<Writer>, Writer, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let player = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, peer) = listener.accept().unwrap();
+        let connection = Arc::new(Connection::new(1, socket, peer, Protocol::Rtmp));
+        let publisher = Arc::new(Registry::new(0)).publish("a/b", false).unwrap();
+        let frames = publisher.stream.join(Start::Anything).frames;
+        let writer = Writer::open(connection, frames, Unsent::default(), &Arc::default());
+        (publisher, writer.unwrap(), player)
+    }
+
+    fn deliver(publisher: &Publisher<Writer>, count: usize, length: usize) {
+        let payload = Bytes::from(vec![7; length]);
+        let frame = |_| Frame::new(Kind::Audio, 0, 8, 0, payload.clone());
+        let frames = (0..count).map(frame);
+        publisher.deliver_all(frames, Instant::now()).unwrap();
+    }
+
+    #[test]
+    fn a_round_empties_a_full_queue() {
+        let (publisher, mut writer, mut player) = player();
+        let mut room = VecDeque::new();
+        for _ in 0..3 {
+            deliver(&publisher, limits::PLAYER_QUEUE_FRAMES, 10);
+            assert_eq!(writer.round(Instant::now(), &mut room), Rest::Nothing);
+            let mut sent = vec![0; limits::PLAYER_QUEUE_FRAMES * (12 + 10)];
+            player.read_exact(&mut sent).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_the_socket_does_not_take_is_the_players_and_the_room_is_free() {
+        let (publisher, mut writer, mut player) = player();
+        let mut room = VecDeque::new();
+        deliver(&publisher, 100, 100_000);
+        assert_eq!(writer.round(Instant::now(), &mut room), Rest::Tail);
+        assert!(room.is_empty() && !writer.unsent.frames.is_empty());
+        let mut left = 100 * (12 + 100_000 + 1);
+        let mut buffer = vec![0; 1 << 20];
+        while left > 0 {
+            left -= player.read(&mut buffer).unwrap();
+            writer.round(Instant::now(), &mut room);
+        }
+        assert_eq!(writer.round(Instant::now(), &mut room), Rest::Nothing);
+        assert_eq!(
+            writer.unsent.frames.capacity(),
+            0,
+            "it needs none of its own"
+        );
     }
 }

@@ -145,6 +145,20 @@ impl Threads {
         Ok(())
     }
 
+    /// Whether [`Self::run`] would find a thread, or may start one.
+    pub fn has_room(&self, role: Role) -> bool {
+        let idle = self.idle(role).0.lock();
+        let idle = idle.unwrap_or_else(PoisonError::into_inner);
+        idle.waiting > idle.jobs.len() || self.left() > 0
+    }
+
+    /// How many more threads may be started.
+    fn left(&self) -> usize {
+        let running = self.running.0.lock();
+        let running = running.unwrap_or_else(PoisonError::into_inner);
+        self.most.saturating_sub(*running)
+    }
+
     /// Does `job`, and then what else comes, as long as something does.
     fn work(&self, role: Role, mut job: Job) {
         let (idle, come) = self.idle(role);
@@ -153,6 +167,10 @@ impl Threads {
             // Longer names are cut. It is only for whoever looks at the threads.
             let _ = CString::new(name).map(|name| set_name(&name));
             body();
+            if self.left() < limits::MAX_IDLE_THREADS {
+                // They are scarce: others may need this one's place.
+                return;
+            }
             let mut waiting = idle.lock().unwrap_or_else(PoisonError::into_inner);
             if waiting.closed || waiting.waiting >= limits::MAX_IDLE_THREADS {
                 return;

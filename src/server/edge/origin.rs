@@ -19,6 +19,7 @@ use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::chunks;
 use crate::session::assembler::Assembler;
 use crate::session::client::{ClientRequest, ClientSession, Event};
+use crate::session::error::SessionError;
 use crate::wire::handshake;
 
 /// What was being done when it failed.
@@ -206,11 +207,23 @@ impl Upstream {
             let message = self.acknowledger.received(part.len());
             events.extend(message.map(|message| Event::Send(chunks(&message))));
         }
+        let result = self.messages(&mut events);
+        // What came before an error counts.
+        self.take(events)?;
+        Ok(result?)
+    }
+
+    fn messages(&mut self, events: &mut Vec<Event>) -> Result<(), SessionError> {
         while let Some(message) = self.assembler.next_message(&mut self.input)? {
             self.acknowledger.heed(&message);
-            self.session.handle(message, &mut events)?;
+            self.session.handle(message, events)?;
         }
-        self.take(events)
+        Ok(())
+    }
+
+    /// Whether a message has not come to its end.
+    pub fn is_in_message(&self) -> bool {
+        !self.input.is_empty() || self.assembler.held() > 0
     }
 
     /// Says that our stream is over, and ends the connection so that this arrives.

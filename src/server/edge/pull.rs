@@ -182,10 +182,12 @@ impl Fetch {
         let first_media = deadline(patience.min(limits::ORIGIN_STALL_DEADLINE));
         let mut heard = Instant::now();
         let mut frames = Vec::new();
-        let (mut pace, mut read) = (Pace::default(), 0);
+        let mut failed = None;
+        let (mut pace, mut read) = (Pace::new(limits::ORIGIN_STALL_DEADLINE), 0);
         loop {
             let merge_time = self.server.rhythm.merge_time();
             let end = take_frames(upstream, &mut frames);
+            let more = frames.len() >= limits::MAX_BATCH_FRAMES;
             if !frames.is_empty() {
                 let source = source.get_or_insert_with(|| self.begin(upstream));
                 if source.deliver(frames.drain(..), merge_time).is_err() {
@@ -195,8 +197,14 @@ impl Fetch {
             if let Some(end) = end {
                 return end;
             }
+            if more {
+                continue;
+            }
+            if let Some(error) = failed {
+                return Err(Cause::Failed(error));
+            }
             if let Some(source) = source.as_ref().filter(|source| read > 0 && !source.burst) {
-                let read = (read, read == buffer.len());
+                let read = (read, read == buffer.len() || upstream.is_in_message());
                 let (connection, stream) = (&upstream.connection, &source.publisher.stream);
                 pace.wait(connection, read, stream, &self.server.rhythm);
             }
@@ -204,10 +212,7 @@ impl Fetch {
             let wait = source
                 .as_mut()
                 .map_or(limits::POLL, |source| source.settle(merge_time));
-            let linger = source
-                .as_ref()
-                .map_or(Duration::ZERO, |_| limits::PULL_LINGER);
-            if self.pull.retire(linger, Instant::now()) {
+            if self.is_unwanted(source.is_some()) {
                 return Ok(Stop::Unwanted);
             }
             if source.is_none() && Instant::now() >= first_media {
@@ -218,7 +223,8 @@ impl Fetch {
                 Ok(length) => {
                     heard = Instant::now();
                     let bytes = buffer.get(..length).unwrap_or_default();
-                    upstream.received(bytes).map_err(Cause::Failed)?;
+                    // What came before an error still arrives.
+                    failed = upstream.received(bytes).err();
                     read = length;
                 }
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
@@ -232,6 +238,16 @@ impl Fetch {
                 Err(error) => return Err(Cause::Failed(error.into())),
             }
         }
+    }
+
+    /// Whether nobody wants the stream any more; one that has media is kept for a while.
+    fn is_unwanted(&mut self, has_media: bool) -> bool {
+        let linger = if has_media {
+            limits::PULL_LINGER
+        } else {
+            Duration::ZERO
+        };
+        self.pull.retire(linger, Instant::now())
     }
 
     /// The first media: the stream has a source.
@@ -252,9 +268,10 @@ impl Fetch {
     }
 }
 
-/// Takes what the origin has sent, up to what ends the relaying, if that has come.
+/// Takes what the origin has sent, at most [`limits::MAX_BATCH_FRAMES`], or up to what ends the
+/// relaying, if that has come.
 fn take_frames(upstream: &mut Upstream, frames: &mut Vec<Frame>) -> Option<Result<Stop, Cause>> {
-    loop {
+    while frames.len() < limits::MAX_BATCH_FRAMES {
         match upstream.event()? {
             Event::Deliver(media) => frames.push(frame(media)),
             Event::Ended => return Some(Ok(Stop::Over)),
@@ -262,6 +279,7 @@ fn take_frames(upstream: &mut Upstream, frames: &mut Vec<Frame>) -> Option<Resul
             Event::Send(_) | Event::Granted(_) => {}
         }
     }
+    None
 }
 
 /// What feeds the stream.

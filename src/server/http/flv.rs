@@ -48,6 +48,11 @@ pub(super) fn serve(
     let Some(seat) = listen(connection, seat, Some(settled)) else {
         return Ok(());
     };
+    if !server.threads.has_room(Role::Play) {
+        // It plays all the same.
+        listen(connection, seat, None);
+        return Ok(());
+    }
     let reader = Arc::clone(connection);
     server.threads.run(Role::Play, connection.id, move || {
         listen(&reader, seat, None);
@@ -62,7 +67,9 @@ fn listen(connection: &Connection, seat: Seat, until: Option<Instant>) -> Option
     loop {
         match connection.read_until(&mut sink, until) {
             Ok(1..) => {}
-            Err(error) if error.kind() == ErrorKind::TimedOut => return Some(seat),
+            Err(error) if until.is_some() && error.kind() == ErrorKind::TimedOut => {
+                return Some(seat);
+            }
             Ok(0) | Err(_) => break,
         }
     }
