@@ -129,7 +129,7 @@ pub const PLAYER_SETTLES: Duration = Duration::from_millis(50);
 /// Threads of each of these sizes that wait for the next connection, or player, …
 pub const MAX_IDLE_THREADS: usize = 16;
 /// … for so long.
-pub const IDLE_THREAD_TIME: Duration = Duration::from_secs(1);
+pub const IDLE_THREAD_TIME: Duration = Duration::from_secs(5);
 
 /// From accept to a finished handshake.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
