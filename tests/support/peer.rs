@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::amf::Value;
 use super::chunk::{Message, Status};
@@ -138,13 +138,6 @@ pub(crate) struct Player {
     pub(crate) connection: Connection,
     /// The message stream.
     pub(crate) stream: u32,
-    begun: Instant,
-    /// From before the TCP connection to its handshake's end.
-    pub(crate) connected: Duration,
-    /// To the first audio or video message.
-    pub(crate) first_media: Option<Duration>,
-    /// To the first keyframe that is not a header.
-    pub(crate) first_key: Option<Duration>,
     /// What it was told.
     pub(crate) told: Vec<Status>,
 }
@@ -160,19 +153,13 @@ impl Player {
     /// Goes as far as a player can before it names the stream. `buffer`: bytes of its receive
     /// buffer.
     pub(crate) fn open(address: SocketAddr, app: &str, buffer: Option<usize>) -> Self {
-        let begun = Instant::now();
         let mut connection = Connection::open_with(address, buffer).unwrap();
-        let connected = begun.elapsed();
         connection.connect(app).unwrap();
         let create = connection.call(0, "createStream", &[Value::Null]);
         let stream = connection.answer(create).unwrap()[1].number() as u32;
         Self {
             connection,
             stream,
-            begun,
-            connected,
-            first_media: None,
-            first_key: None,
             told: Vec::new(),
         }
     }
@@ -197,13 +184,8 @@ impl Player {
             Some(message) => message,
             None => self.connection.receive_within(wait)?,
         };
-        let now = self.begun.elapsed();
         if message.is_media() {
             assert_eq!(message.stream, self.stream, "media on another stream");
-            self.first_media.get_or_insert(now);
-        }
-        if media::Kind::of(&message) == Some(media::Kind::Key) {
-            self.first_key.get_or_insert(now);
         }
         self.told.extend(message.status());
         Ok(message)
