@@ -188,6 +188,8 @@ fn security_decides_who_publishes_and_plays() {
     let config = "[security]\nenabled = true\nallow = [\"publish 127.0.0.1\"]";
     let server = Server::origin(config);
     publishing(server.address(), "allowed");
+    // It has left again: that is not to be a race with the player.
+    server.wait_log("publisher ended");
     let mut player = play(server.address(), "live", "allowed");
     let (said, end) = player.connection.drain();
     assert_eq!(end, End::Closed);
