@@ -175,7 +175,7 @@ fn find() -> Found {
 }
 
 /// The number of descriptors, after it was raised as far as we may.
-fn raised_files() -> Option<u64> {
+pub fn raised_files() -> Option<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
     match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
         Ok(()) => Some(hard),

@@ -143,7 +143,7 @@ impl Peer {
             self.flush()?;
             if let Some(publication) = &mut self.publication {
                 // Also in the middle of a message: its rest is on its way.
-                let in_message = !self.input.is_empty() || self.assembler.held() > 0;
+                let in_message = self.assembler.is_in_message(&self.input);
                 let read = (length, length == buffer.len() || in_message);
                 publication.pause(&self.server, &self.connection, read);
                 buffer.resize(limits::READ_BYTES, 0);

@@ -67,6 +67,11 @@ impl Assembler {
         partials.map(Vec::capacity).sum()
     }
 
+    /// Whether the peer is in the middle of a message, if `input` is what could not be taken yet.
+    pub const fn is_in_message(&self, input: &[u8]) -> bool {
+        self.partial_bytes > 0 || !input.is_empty()
+    }
+
     /// Takes the next whole message off the front of `input`.
     ///
     /// `Ok(None)` asks for more bytes. Only whole chunks leave `input`, so how the bytes were cut

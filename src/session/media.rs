@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes};
 use crate::limits;
 use crate::wire::aggregate;
 use crate::wire::amf0::{self, Value};
+use crate::wire::command::SET_DATA_FRAME;
 use crate::wire::flv::{self, TagKind};
 use crate::wire::message::{RawMessage, type_id};
 
@@ -94,7 +95,6 @@ fn one(message: RawMessage, out: &mut Vec<Media>) -> Option<()> {
 /// Takes `@setDataFrame` off a data message [RTMP §7.1.2], and repairs metadata without an end:
 /// some encoders leave it out, and ffmpeg refuses to play what lacks it.
 fn data(payload: &mut Bytes) -> Option<MediaKind> {
-    const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
     const ON_META_DATA: &[u8] = b"\x02\x00\x0aonMetaData";
     if payload.starts_with(SET_DATA_FRAME) {
         payload.advance(SET_DATA_FRAME.len());

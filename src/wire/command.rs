@@ -8,6 +8,10 @@ use crate::wire::message::{RawMessage, type_id};
 /// The message stream that every client gets from `createStream`, and that all media goes out on.
 pub const STREAM: u32 = 1;
 
+/// The name `@setDataFrame` as an AMF0 string: what follows it in a data message is to be kept for
+/// players that join later [RTMP §7.1.2].
+pub const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
+
 /// A command, decoded but not understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {

@@ -7,9 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use srs_lite::wire::flv_file;
-use srs_lite::wire::message::type_id;
 
-use crate::flv::File;
+use crate::flv::{File, Reel};
 use crate::stamp::{self, Stamp};
 
 /// Bytes that may wait for a player.
@@ -37,7 +36,7 @@ pub(crate) fn run(
     }
     let begun = stamp::now();
     let end = begun.saturating_add(u64::try_from(seconds.as_micros()).unwrap_or(u64::MAX));
-    let (mut turns, mut next, mut numbers) = (0_u32, 0, [0_u64; 2]);
+    let mut reel = Reel::new(begun);
     let mut request = [0; 1024];
     let mut round = Vec::new();
     while stamp::now() < end {
@@ -50,29 +49,14 @@ pub(crate) fn run(
         players.extend(answered.map(|socket| (socket, head.clone())));
         let now = stamp::now();
         round.clear();
-        loop {
-            let Some(frame) = file.frames.get(next) else {
-                (turns, next) = (turns.wrapping_add(1), 0);
-                continue;
+        while let Ok(due) = reel.next(file, now) {
+            let stamp = Stamp {
+                number: due.number,
+                sent: due.at,
             };
-            let time = file
-                .length
-                .wrapping_mul(turns)
-                .wrapping_add(frame.tag.timestamp);
-            let due = begun.saturating_add(u64::from(time).saturating_mul(1000));
-            if due > now {
-                break;
-            }
-            let track = usize::from(frame.tag.type_id == type_id::VIDEO);
-            let number = numbers.get(track).copied().unwrap_or(0);
-            if let Some(next) = numbers.get_mut(track) {
-                *next = number.saturating_add(1);
-            }
-            let body = frame
-                .place
-                .put(Stamp { number, sent: due }, &frame.tag.body);
-            round.extend_from_slice(&flv_file::tag(frame.tag.type_id, time, &body));
-            next = next.saturating_add(1);
+            let tag = &due.frame.tag;
+            let body = due.frame.place.put(stamp, &tag.body);
+            round.extend_from_slice(&flv_file::tag(tag.type_id, due.timestamp, &body));
         }
         players.retain_mut(|(socket, rest)| write(socket, rest, &round).is_ok());
         thread::sleep(

@@ -146,11 +146,9 @@ impl File {
             return Err("it has neither H.264 nor AAC, which can be measured".to_owned());
         }
         let mut last = 0;
-        let mut gaps = Vec::new();
         for frame in &mut self.frames {
             let time = &mut frame.tag.timestamp;
             *time = time.saturating_sub(first).max(last);
-            gaps.push(time.saturating_sub(last));
             last = *time;
         }
         // Metadata and headers come at the beginning, whatever the file says.
@@ -161,6 +159,80 @@ impl File {
         let gap = last.checked_div(count).unwrap_or(0).max(1);
         self.length = last.saturating_add(gap);
         Ok(self)
+    }
+}
+
+/// Where a file is that goes round and round in real time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reel {
+    /// When it began, in microseconds.
+    begun: u64,
+    /// Turns of the file, and frames of this turn, that are past.
+    turns: u32,
+    past: usize,
+    /// Frames of audio and of video that are past.
+    numbers: [u64; 2],
+}
+
+/// A frame whose time has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Due<'f> {
+    /// The frame.
+    pub(crate) frame: &'f Frame,
+    /// Milliseconds since the beginning; wraps.
+    pub(crate) timestamp: u32,
+    /// Of its track, from 0.
+    pub(crate) number: u64,
+    /// When its time came, in microseconds.
+    pub(crate) at: u64,
+}
+
+impl Reel {
+    /// At the beginning, which is now.
+    pub(crate) const fn new(now: u64) -> Self {
+        Self {
+            begun: now,
+            turns: 0,
+            past: 0,
+            numbers: [0; 2],
+        }
+    }
+
+    /// The next frame of `file`, which has some, if it is due.
+    ///
+    /// # Errors
+    ///
+    /// When it will be.
+    pub(crate) fn next<'f>(&mut self, file: &'f File, now: u64) -> Result<Due<'f>, u64> {
+        let frame = match file.frames.get(self.past) {
+            Some(frame) => frame,
+            None => {
+                self.turns = self.turns.wrapping_add(1);
+                self.past = 0;
+                file.frames.first().ok_or(u64::MAX)?
+            }
+        };
+        let turned = file.length.wrapping_mul(self.turns);
+        let timestamp = turned.wrapping_add(frame.tag.timestamp);
+        let since = u64::from(timestamp).saturating_mul(1000);
+        let at = self.begun.saturating_add(since);
+        if at > now {
+            return Err(at);
+        }
+        self.past = self.past.saturating_add(1);
+        let [audio, video] = &mut self.numbers;
+        let count = match frame.tag.type_id {
+            type_id::AUDIO => audio,
+            _ => video,
+        };
+        let number = *count;
+        *count = number.saturating_add(1);
+        Ok(Due {
+            frame,
+            timestamp,
+            number,
+            at,
+        })
     }
 }
 
@@ -203,6 +275,15 @@ mod tests {
             .collect();
         assert_eq!(times, [0, 20, 40]);
         assert_eq!(file.length, 53);
+        // It goes round: the next turn begins where the file ends.
+        let mut reel = Reel::new(1_000_000);
+        assert_eq!(reel.next(&file, 999_999).unwrap_err(), 1_000_000);
+        for expected in [(0, 0), (20, 0), (40, 1), (53, 2), (73, 1)] {
+            let due = reel.next(&file, 1_073_000).unwrap();
+            assert_eq!((due.timestamp, due.number), expected);
+            assert_eq!(due.at, 1_000_000 + u64::from(due.timestamp) * 1000);
+        }
+        assert_eq!(reel.next(&file, 1_073_000).unwrap_err(), 1_093_000);
         let places: Vec<_> = file.frames.iter().map(|frame| frame.place).collect();
         assert_eq!(
             places,

@@ -24,7 +24,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lexopt::{Arg, ValueExt};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use srs_lite::server::capacity::raised_files;
 
 use crate::flv::File;
 use crate::play::{Plan, Shared, Worker};
@@ -171,7 +171,8 @@ fn publish(options: &Options, file: &str, url: &str) -> Result<(), Failure> {
     }
     let file = read(file)?;
     let address = resolve(&url.host)?;
-    raise_files();
+    // If it cannot be raised, connections fail, and say so.
+    let _ = raised_files();
     let shared = Arc::new(Shared::default());
     thread::scope(|scope| {
         scope.spawn(|| publish::run(&file, &url, address, options.count, &shared));
@@ -183,7 +184,8 @@ fn publish(options: &Options, file: &str, url: &str) -> Result<(), Failure> {
 fn play(options: &Options, url: &str) -> Result<(), Failure> {
     let url = target(url, options.streams)?;
     let address = resolve(&url.host)?;
-    raise_files();
+    // If it cannot be raised, connections fail, and say so.
+    let _ = raised_files();
     let threads = u64::try_from(options.threads).unwrap_or(1);
     let pace = 1_000_000_u64
         .saturating_mul(threads)
@@ -234,7 +236,8 @@ fn floor(options: &Options, file: &str, address: &str) -> Result<(), Failure> {
         .parse()
         .map_err(|error| Failure::Usage(format!("`{address}`: {error}; IP:PORT")))?;
     let file = read(file)?;
-    raise_files();
+    // If it cannot be raised, connections fail, and say so.
+    let _ = raised_files();
     let merge = Duration::from_millis(options.merge);
     let seconds = Duration::from_secs(options.seconds);
     floor::run(&file, address, merge, seconds)
@@ -319,14 +322,6 @@ fn resolve(host: &str) -> Result<SocketAddr, String> {
     addresses
         .next()
         .ok_or_else(|| format!("{host}: no address"))
-}
-
-/// As many descriptors as we may have: each connection takes one.
-fn raise_files() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // If not, connections fail, and say so.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }
 
 fn complain(error: &str, status: u8) -> ExitCode {

@@ -12,15 +12,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use srs_lite::session::action::chunks;
 use srs_lite::session::client::Purpose;
+use srs_lite::wire::command::SET_DATA_FRAME;
 use srs_lite::wire::message::{RawMessage, type_id};
 
-use crate::flv::File;
+use crate::flv::{File, Reel};
 use crate::play::Shared;
 use crate::report::Stats;
 use crate::rtmp::{Rtmp, Said};
 use crate::stamp::{self, Stamp};
 use crate::url::Url;
-use crate::watch::{AUDIO, VIDEO};
 
 /// Bytes that may wait for a server that takes them too slowly.
 const MAX_WAITING: usize = 8 * 1024 * 1024;
@@ -31,9 +31,6 @@ const SPREAD: u64 = 2_000_000;
 /// Until a server lets us publish, in microseconds.
 const PATIENCE: u64 = 15_000_000;
 
-/// In front of the metadata: the server is to keep it.
-const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
-
 #[derive(Debug)]
 struct Publisher {
     socket: TcpStream,
@@ -42,13 +39,10 @@ struct Publisher {
     out: Vec<u8>,
     /// Given with the yes.
     stream: Option<u32>,
-    /// When it began, or until it has: until when it must.
-    begun: u64,
-    /// Turns of the file, and frames of this turn, that were sent.
-    turns: u32,
-    sent: usize,
-    /// Frames of each track.
-    numbers: [u64; 2],
+    /// Until when it must be there.
+    deadline: u64,
+    /// Where it is, once it has begun.
+    reel: Option<Reel>,
 }
 
 /// Publishes `file` as `count` streams until it is over.
@@ -125,10 +119,8 @@ impl Publisher {
             input: BytesMut::new(),
             out,
             stream: None,
-            begun: stamp::now().saturating_add(PATIENCE),
-            turns: 0,
-            sent: 0,
-            numbers: [0; 2],
+            deadline: stamp::now().saturating_add(PATIENCE),
+            reel: None,
         })
     }
 
@@ -143,13 +135,12 @@ impl Publisher {
         self.receive(buffer)?;
         let Some(stream) = self.stream else {
             self.send()?;
-            if now >= self.begun {
+            if now >= self.deadline {
                 return Err("not allowed to publish within 15 s".to_owned());
             }
             return Ok(now.saturating_add(1000));
         };
-        if self.turns == 0 && self.sent == 0 {
-            self.begun = now;
+        if self.reel.is_none() {
             for tag in &file.head {
                 let body = match tag.type_id {
                     type_id::DATA_AMF0 => [SET_DATA_FRAME, &tag.body].concat().into(),
@@ -159,37 +150,22 @@ impl Publisher {
             }
         }
         loop {
-            let Some(frame) = file.frames.get(self.sent) else {
-                self.turns = self.turns.wrapping_add(1);
-                self.sent = 0;
-                continue;
+            let reel = self.reel.get_or_insert_with(|| Reel::new(now));
+            let due = match reel.next(file, now) {
+                Ok(due) => due,
+                Err(at) => {
+                    stats.bytes = stats.bytes.saturating_add(self.send()?);
+                    return Ok(at);
+                }
             };
-            let turned = file.length.wrapping_mul(self.turns);
-            let timestamp = turned.wrapping_add(frame.tag.timestamp);
-            let due = self
-                .begun
-                .saturating_add(u64::from(timestamp).saturating_mul(1000));
-            if due > now {
-                stats.bytes = stats.bytes.saturating_add(self.send()?);
-                return Ok(due);
-            }
-            let track = if frame.tag.type_id == type_id::AUDIO {
-                AUDIO
-            } else {
-                VIDEO
-            };
-            let number = track.and_then(|track| self.numbers.get_mut(track));
             let stamp = Stamp {
-                number: number.as_ref().map_or(0, |number| **number),
+                number: due.number,
                 sent: now,
             };
-            if let Some(number) = number {
-                *number = number.saturating_add(1);
-            }
-            let body = frame.place.put(stamp, &frame.tag.body);
-            self.push(stream, frame.tag.type_id, timestamp, body.into());
+            let tag = &due.frame.tag;
+            let body = due.frame.place.put(stamp, &tag.body);
+            self.push(stream, tag.type_id, due.timestamp, body.into());
             stats.frames = stats.frames.saturating_add(1);
-            self.sent = self.sent.saturating_add(1);
         }
     }
 

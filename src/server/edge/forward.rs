@@ -26,7 +26,7 @@ use crate::server::sender::{Unsent, Writer};
 use crate::server::thread::Role;
 use crate::session::action::chunks;
 use crate::session::client::{ClientRequest, Event};
-use crate::wire::command::STREAM;
+use crate::wire::command::{SET_DATA_FRAME, STREAM};
 use crate::wire::message::RawMessage;
 
 /// Said once, however many edges a refusal passes.
@@ -300,8 +300,7 @@ fn for_origin(frame: &Arc<Frame>, message_stream_id: u32) -> Arc<Frame> {
         return Arc::clone(frame);
     }
     let payload = if metadata {
-        let set = b"\x02\x00\x0d@setDataFrame".as_slice();
-        Bytes::from([set, &frame.payload].concat())
+        Bytes::from([SET_DATA_FRAME, &frame.payload].concat())
     } else {
         frame.payload.clone()
     };

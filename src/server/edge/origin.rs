@@ -223,7 +223,7 @@ impl Upstream {
 
     /// Whether a message has not come to its end.
     pub fn is_in_message(&self) -> bool {
-        !self.input.is_empty() || self.assembler.held() > 0
+        self.assembler.is_in_message(&self.input)
     }
 
     /// Says that our stream is over, and ends the connection so that this arrives.
