@@ -14,6 +14,7 @@ mod support;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -103,7 +104,7 @@ struct Player {
 struct Report {
     /// Seconds, as the video element counts.
     time: f64,
-    /// Times that the player had nothing to show after it had begun.
+    /// Times that the player had nothing to show after it had begun: no media was there.
     stalls: u32,
     /// The longest time without progress, in seconds.
     pause: f64,
@@ -207,10 +208,13 @@ fn playing_time() -> Duration {
     Duration::from_secs(seconds.map_or(30, |seconds| seconds.parse().unwrap()))
 }
 
-/// Runs `body` in a network without a way out, unless there is no browser.
+/// Runs `body` in a network without a way out, unless there is no browser. One at a time: browsers
+/// that decode beside each other stall on a small machine, whatever the server does.
 fn with_browser(test: &str, body: impl FnOnce()) {
+    static ONE: Mutex<()> = Mutex::new(());
     let found = ["chromium", "node"].map(|program| clients::installed(program, PACKAGES));
     if found == [true; 2] {
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         in_netns(test, body);
     }
 }

@@ -11,9 +11,16 @@ let pause = 0;
 const errors = [];
 const fatal = [];
 
-// What comes before the first picture is no stall.
+// Seconds of media that are here and not shown yet.
+function ahead() {
+  const { buffered, currentTime } = video;
+  return buffered.length ? buffered.end(buffered.length - 1) - currentTime : 0;
+}
+
+// What comes before the first picture is no stall. Nor is it one if a busy machine decodes late what
+// is here: that is a pause.
 video.addEventListener("playing", () => (playing = true));
-video.addEventListener("waiting", () => (stalls += playing ? 1 : 0));
+video.addEventListener("waiting", () => (stalls += playing && ahead() < 0.5 ? 1 : 0));
 video.addEventListener("error", () => fatal.push(`media: ${video.error.message}`));
 
 // The longest time without progress. A page that is late itself only sees more progress.
