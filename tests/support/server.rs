@@ -15,6 +15,8 @@ use nix::unistd::Pid;
 use super::DEADLINE;
 use super::temp::TempDir;
 
+const BINARY: &str = env!("CARGO_BIN_EXE_srs-lite");
+
 /// A running server. It is killed when dropped, and shows its log if the test fails.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -62,6 +64,18 @@ impl Server {
         Self::run(directory, &file)
     }
 
+    /// Starts a server with this configuration through a program that becomes it: `env …`, or
+    /// `sh -c 'ulimit …; exec "$@"' sh`.
+    pub(crate) fn under(program: &[&str], config: &str) -> Self {
+        let directory = TempDir::new();
+        let file = directory.path().join("srs-lite.conf");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(BINARY);
+        let working = directory.path().to_owned();
+        Self::run_command(command, &working, directory, &file)
+    }
+
     /// Starts a server with a configuration file, in a fresh working directory.
     pub(crate) fn with_file(file: &Path) -> Self {
         Self::run(TempDir::new(), file)
@@ -78,7 +92,11 @@ impl Server {
     }
 
     fn run_in(working: &Path, directory: TempDir, file: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_srs-lite"))
+        Self::run_command(Command::new(BINARY), working, directory, file)
+    }
+
+    fn run_command(mut command: Command, working: &Path, directory: TempDir, file: &Path) -> Self {
+        let mut child = command
             .arg("-c")
             .arg(file)
             .current_dir(working)
