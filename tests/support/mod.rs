@@ -18,6 +18,7 @@ pub(crate) mod amf;
 pub(crate) mod chunk;
 pub(crate) mod clients;
 pub(crate) mod connection;
+pub(crate) mod disk;
 pub(crate) mod hls;
 pub(crate) mod http;
 pub(crate) mod load;
