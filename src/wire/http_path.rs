@@ -37,7 +37,8 @@ impl<'a> HttpPath<'a> {
             let kind = Kind::Index;
             return Some(Self { text, kind });
         }
-        if !text.split('/').all(is_plain) {
+        // A directory may: a stream can be called so.
+        if text.ends_with(".lock") || !text.split('/').all(is_plain) {
             return None;
         }
         let kind = live(text).unwrap_or(Kind::File);
@@ -85,13 +86,13 @@ fn live(text: &str) -> Option<Kind> {
     }
 }
 
-/// A name of a file or directory that may be served: as a [`Name`], but with any ending except
-/// those of files that are not complete or not for reading.
+/// A name of a file or directory that may be served: as a [`Name`], but with any ending except that
+/// of files that are not complete.
 fn is_plain(component: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     let hidden = component.starts_with('.') || component.contains("..");
-    let ours = component.ends_with(".tmp") || component.ends_with(".lock");
-    !component.is_empty() && component.bytes().all(allowed) && !hidden && !ours
+    let unfinished = component.ends_with(".tmp");
+    !component.is_empty() && component.bytes().all(allowed) && !hidden && !unfinished
 }
 
 #[cfg(test)]
@@ -107,6 +108,8 @@ mod tests {
             ("/live/a.m3u8", "playlist live/a", "m3u8"),
             ("/live/a/0.ts", "segment live/a", "ts"),
             ("/live/a/1700000000.ts", "segment live/a", "ts"),
+            ("/live/a.lock.m3u8", "playlist live/a.lock", "m3u8"),
+            ("/live/a.lock/1.ts", "segment live/a.lock", "ts"),
             ("/live/a/x1.ts", "file", "ts"),
             ("/live/a/.ts", "", ""),
             ("/a.flv", "file", "flv"),
