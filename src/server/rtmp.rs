@@ -324,9 +324,9 @@ impl Peer {
                     self.commands = deadline(limits::COMMAND_DEADLINE);
                 }
                 Action::Filter(..) => {}
-                Action::Close(Ending::Refused) => {
+                Action::Close(Ending::Refused(why)) => {
                     self.flush()?;
-                    next = Next::End("refused".into());
+                    next = Next::End(format!("refused: {why}").into());
                 }
                 Action::Close(Ending::Done) => next = Next::End("done".into()),
             }
