@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::fs;
 use std::net::SocketAddr;
 
 use srs_lite::limits;
@@ -12,15 +11,8 @@ use support::media::Kind;
 use support::peer::{Player, Publisher, play, publishing};
 use support::server::Server;
 
-/// Names of the server's threads.
-fn threads(server: &Server) -> Vec<String> {
-    let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
-    let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm"));
-    tasks.filter_map(|task| name(task.unwrap()).ok()).collect()
-}
-
 fn settled(server: &Server) -> usize {
-    let names = threads(server);
+    let names = server.thread_names();
     names
         .iter()
         .filter(|name| name.starts_with("play-"))

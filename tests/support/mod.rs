@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) mod amf;
+pub(crate) mod bystander;
 pub(crate) mod chunk;
 pub(crate) mod clients;
 pub(crate) mod connection;

@@ -132,8 +132,25 @@ impl Server {
 
     /// The line of the log that is the `times`th to contain `pattern`.
     pub(crate) fn wait_log_times(&self, pattern: &str, times: usize) -> String {
+        self.wait_line(pattern, times, |line| line.contains(pattern))
+    }
+
+    /// The line that says why the connection from `peer` ended, past or to come: the only one.
+    pub(crate) fn wait_ended(&self, peer: SocketAddr) -> String {
+        let line = self.wait_line(&format!("{peer} ended"), 1, |line| is_end(line, peer));
+        assert_eq!(self.count_ended(peer), 1, "{line}");
+        line
+    }
+
+    /// How many lines say by now that the connection from `peer` ended.
+    pub(crate) fn count_ended(&self, peer: SocketAddr) -> usize {
+        let log = self.log.lines.lock().unwrap();
+        log.lines.iter().filter(|line| is_end(line, peer)).count()
+    }
+
+    fn wait_line(&self, what: &str, times: usize, is_it: impl Fn(&str) -> bool) -> String {
         let found = |log: &Lines| {
-            let mut hits = log.lines.iter().filter(|line| line.contains(pattern));
+            let mut hits = log.lines.iter().filter(|line| is_it(line));
             hits.nth(times - 1).cloned()
         };
         let lines = self.log.lines.lock().unwrap();
@@ -144,7 +161,7 @@ impl Server {
             .unwrap();
         let line = found(&lines);
         drop(lines);
-        line.unwrap_or_else(|| panic!("the server did not log {pattern:?} {times} times"))
+        line.unwrap_or_else(|| panic!("the server did not log {what:?} {times} times"))
     }
 
     /// How many lines of the log contain `pattern` by now.
@@ -223,9 +240,21 @@ impl Server {
         self.status("VmRSS:")
     }
 
+    /// The most that ever was resident, in KiB.
+    pub(crate) fn peak(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
     /// Threads that run.
     pub(crate) fn threads(&self) -> usize {
         self.status("Threads:")
+    }
+
+    /// Names of these threads.
+    pub(crate) fn thread_names(&self) -> Vec<String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm"));
+        tasks.filter_map(|task| name(task.unwrap()).ok()).collect()
     }
 
     /// Open file descriptors.
@@ -258,8 +287,14 @@ impl Drop for Server {
     }
 }
 
+/// Whether the line says why the connection from `peer` ended.
+fn is_end(line: &str, peer: SocketAddr) -> bool {
+    line.contains(&format!(" {peer}: ")) && line.contains(" ended after ")
+}
+
+/// Writes what only someone who looks for it, or at a failure, is to see.
 #[expect(clippy::print_stderr, reason = "libtest shows it beside the failure")]
-fn show(text: &str) {
+pub(crate) fn show(text: &str) {
     eprintln!("{text}");
 }
 
