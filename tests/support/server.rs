@@ -257,6 +257,16 @@ impl Server {
         tasks.filter_map(|task| name(task.unwrap()).ok()).collect()
     }
 
+    /// Threads of a role, by their names.
+    pub(crate) fn threads_of(&self, role: &str) -> usize {
+        let prefix = format!("{role}-");
+        let names = self.thread_names();
+        names
+            .iter()
+            .filter(|name| name.starts_with(&prefix))
+            .count()
+    }
+
     /// Open file descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id()))
