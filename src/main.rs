@@ -15,7 +15,7 @@ use srs_lite::server::pid::PidFile;
 use srs_lite::server::port::Protocol;
 use srs_lite::server::privileges::{Identity, PrivilegeError};
 use srs_lite::server::signals::{Event, Signals};
-use srs_lite::server::{self, Running, capacity, port};
+use srs_lite::server::{self, Running, allocator, capacity, port};
 
 const HELP: &str = "\
 srs-lite, a small RTMP relay: edges and origins that share one port.
@@ -44,7 +44,10 @@ fn main() -> ExitCode {
         Command::Test(path) => Config::load(&path)
             .map_err(said)
             .and_then(|_| say(&format!("{}: ok\n", path.display()))),
-        Command::Run(path) => Config::load(&path).map_err(said).and_then(run),
+        Command::Run(path) => {
+            allocator::tune();
+            Config::load(&path).map_err(said).and_then(run)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

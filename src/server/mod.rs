@@ -1,6 +1,7 @@
 //! Threads, sockets and files: the only layer that blocks.
 
 pub mod access;
+pub mod allocator;
 pub mod capacity;
 pub mod connection;
 pub mod connections;

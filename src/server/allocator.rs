@@ -1,0 +1,29 @@
+//! How the C library keeps memory that was given back to it.
+
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Where the GNU C library reads its settings from, when a process begins and then never again.
+const VARIABLE: &str = "GLIBC_TUNABLES";
+
+/// Memory that thousands of connections held goes back to the system when they have ended: without
+/// this, 1000 players leave 17 MB behind, in stacks that are kept for threads to come (we keep some
+/// ourselves, see `limits::MAX_IDLE_THREADS`), and at the ends of up to eight heaps for each processor.
+const SETTINGS: &str = "glibc.pthread.stack_cache_size=0:glibc.malloc.trim_threshold=65536:\
+                        glibc.malloc.arena_max=2:glibc.malloc.mxfast=0";
+
+/// Begins the process anew with these settings, unless it has some. Returns if it has; or if it cannot
+/// begin anew: then it needs more memory, and no more than that. Other C libraries do not look.
+pub fn tune() {
+    if env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    let mut arguments = env::args_os();
+    if let (Ok(binary), Some(name)) = (env::current_exe(), arguments.next()) {
+        let mut again = Command::new(binary);
+        again.env(VARIABLE, SETTINGS).arg0(name).args(arguments);
+        // It only returns with an error.
+        let _ = again.exec();
+    }
+}
