@@ -98,7 +98,13 @@ impl Connections {
 
     /// Takes a connection that ends off the list.
     pub fn leave(&self, id: u64) {
-        self.lock().living.remove(&id);
+        let mut table = self.lock();
+        let living = &mut table.living;
+        living.remove(&id);
+        // A table that grew among thousands would hold the heap up behind it.
+        if living.len() < living.capacity().div_ceil(8) {
+            living.shrink_to(living.len().saturating_mul(2));
+        }
     }
 
     /// The connections there are. Dropped outside of the lock: the last holder of one takes it off.
