@@ -2,18 +2,39 @@
 //!
 //! The tests are named after the rows. With `--nocapture` each shows its row of the report.
 #![cfg(test)]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "an overflow in a test fails the test"
+)]
 
 mod amf;
 mod chunk;
+mod command;
+mod control;
 mod handshake;
+mod message;
+mod stage;
 #[path = "../support/mod.rs"]
 mod support;
 
 /// Letter of the rows, how many there are, and where their tests are.
 const ROWS: [(char, u32, &[&str]); 3] = [
     ('h', 8, &[include_str!("handshake.rs")]),
-    ('c', 19, &[include_str!("chunk.rs")]),
-    ('a', 11, &[include_str!("amf.rs")]),
+    (
+        'c',
+        19,
+        &[
+            include_str!("chunk.rs"),
+            include_str!("control.rs"),
+            include_str!("message.rs"),
+        ],
+    ),
+    (
+        'a',
+        11,
+        &[include_str!("amf.rs"), include_str!("command.rs")],
+    ),
 ];
 
 #[test]
