@@ -3,7 +3,13 @@
 
 mod support;
 
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use support::bystander::Bystander;
 use support::chunk::{Cut, Message, Reader, cut};
+use support::connection::Connection;
 use support::media::{self, Kind};
 use support::packets::{Of, Packets};
 use support::{amf, netns, port};
@@ -107,6 +113,26 @@ fn a_changed_packet_is_seen() {
     let source = format!("{kinds}{video}{}", format!("{audio}same\n").repeat(30));
     let played = format!("{kinds}{video}{}", format!("{audio}other\n").repeat(30));
     Packets::parse(&played).assert_part_of(&Packets::parse(&source), "player");
+}
+
+#[test]
+#[should_panic(expected = "no frame for")]
+fn a_server_that_stands_still_is_seen() {
+    let bystander = Bystander::start("");
+    bystander.server.signal(Signal::SIGSTOP);
+    thread::sleep(Duration::from_millis(2500));
+    bystander.server.signal(Signal::SIGCONT);
+    bystander.end("");
+}
+
+#[test]
+#[should_panic(expected = "not \"another reason\"")]
+fn another_end_than_expected_is_seen() {
+    let bystander = Bystander::start("");
+    let connection = Connection::open(bystander.address()).unwrap();
+    let peer = connection.socket().local_addr().unwrap();
+    drop(connection);
+    bystander.assert_ended(peer, "another reason");
 }
 
 #[test]

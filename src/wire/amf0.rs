@@ -13,7 +13,7 @@ pub enum Value {
     /// [AMF0 §2.3]
     Boolean(bool),
     /// A string of either length, or an XML document [AMF0 §2.4, §2.14, §2.17]. In a decoded one,
-    /// what was not UTF-8 is `?`.
+    /// what was not UTF-8 is `*`.
     String(String),
     /// An object, anonymous or (its class name is dropped) typed [AMF0 §2.5, §2.18].
     Object(Vec<(String, Self)>),
@@ -280,13 +280,14 @@ fn string(reader: &mut Reader<'_>) -> Option<String> {
     reader.take(usize::from(length)).map(text)
 }
 
-/// `bytes` with a `?` for what is not UTF-8. Never longer, so that it fits where it came from.
+/// `bytes` with a `*` for what is not UTF-8. Never longer, so that it fits where it came from; and no
+/// name may hold it, whereas a `?` would begin a query.
 fn text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         if !chunk.invalid().is_empty() {
-            text.push('?');
+            text.push('*');
         }
     }
     text
@@ -370,7 +371,7 @@ mod tests {
         let a = || object(&[("a", Value::Null)]);
         vec![
             (b"\x01\x02", Value::Boolean(true)),
-            (b"\x02\0\x04a\xff\xc3b", text("a??b")),
+            (b"\x02\0\x04a\xff\xc3b", text("a**b")),
             (b"\x03\0\x01a\x05", Value::Object(a())),
             (
                 b"\x03\0\x01a\x03",

@@ -239,6 +239,14 @@ fn the_hub_cannot_grant_what_was_not_asked() {
     }
 }
 
+/// It must not pass for the shorter name before it.
+#[test]
+fn a_name_that_is_not_text_is_refused() {
+    let publish = b"\x02\0\x07publish\0\0\0\0\0\0\0\0\0\x05\x02\0\x05name\xff";
+    let actions = idle().hear(message(type_id::COMMAND_AMF0, publish));
+    assert_refused(&actions.unwrap(), "NetStream.Publish.BadName");
+}
+
 /// Nothing of it is for us; whoever drives the session looks at the window itself.
 #[test]
 fn messages_about_the_connection_are_no_nonsense() {

@@ -135,11 +135,15 @@ impl Bystander {
         self.server.address()
     }
 
-    /// Asserts that the connection from `peer` ends, and that one line says so, and why.
-    pub(crate) fn assert_ended(&self, peer: SocketAddr, why: &str) {
+    /// Asserts that the connection from `peer` ends, and that one line says so, and why. Returns
+    /// after how many seconds, by that line.
+    pub(crate) fn assert_ended(&self, peer: SocketAddr, why: &str) -> f64 {
         let line = self.server.wait_ended(peer);
         assert!(line.contains(why), "not {why:?}: {line}");
         self.ended.lock().unwrap().push(peer);
+        let (_, after) = line.split_once(" ended after ").unwrap();
+        let (seconds, _) = after.split_once(" s: ").unwrap();
+        seconds.parse().unwrap()
     }
 
     /// Asserts that the connection goes on: it is answered, and no line says that it ended.
@@ -199,7 +203,7 @@ impl Bystander {
 fn feed(mut publisher: Publisher, stop: &AtomicBool, last: &AtomicU32) -> Publisher {
     let begun = Instant::now();
     for number in 2.. {
-        let due = begun + INTERVAL * number;
+        let due = begun + INTERVAL * (number - 1);
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let kind = match number % GROUP {
             1 => Kind::Key,

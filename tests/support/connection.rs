@@ -73,7 +73,8 @@ impl Connection {
         Self::on(socket.into())
     }
 
-    fn on(socket: TcpStream) -> io::Result<Self> {
+    /// Over a socket that is connected; the handshake is up to the test.
+    pub(crate) fn on(socket: TcpStream) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(DEADLINE))?;
         socket.set_write_timeout(Some(DEADLINE))?;
@@ -87,7 +88,8 @@ impl Connection {
         })
     }
 
-    fn handshake(&mut self) -> io::Result<()> {
+    /// Shakes hands.
+    pub(crate) fn handshake(&mut self) -> io::Result<()> {
         let mut c0c1 = vec![3; 1 + 1536];
         c0c1[5..9].fill(0);
         self.socket.write_all(&c0c1)?;
