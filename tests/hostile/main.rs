@@ -5,14 +5,20 @@
 
 mod amf;
 mod chunk;
+mod control;
 mod handshake;
+mod stage;
 #[path = "../support/mod.rs"]
 mod support;
 
 /// Letter of the rows, how many there are, and where their tests are.
 const ROWS: [(char, u32, &[&str]); 3] = [
     ('h', 8, &[include_str!("handshake.rs")]),
-    ('c', 19, &[include_str!("chunk.rs")]),
+    (
+        'c',
+        19,
+        &[include_str!("chunk.rs"), include_str!("control.rs")],
+    ),
     ('a', 11, &[include_str!("amf.rs")]),
 ];
 

@@ -199,7 +199,7 @@ impl Bystander {
 fn feed(mut publisher: Publisher, stop: &AtomicBool, last: &AtomicU32) -> Publisher {
     let begun = Instant::now();
     for number in 2.. {
-        let due = begun + INTERVAL * number;
+        let due = begun + INTERVAL * (number - 1);
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let kind = match number % GROUP {
             1 => Kind::Key,

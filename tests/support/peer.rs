@@ -19,7 +19,7 @@ pub(crate) struct Publisher {
     pub(crate) connection: Connection,
     /// The message stream.
     pub(crate) stream: u32,
-    name: String,
+    pub(crate) name: String,
 }
 
 /// Publishes as OBS does; returns when told yes, or with the refusal.

@@ -173,6 +173,11 @@ impl Server {
             .count()
     }
 
+    /// The log by now.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lines.lock().unwrap().lines.clone()
+    }
+
     /// The RTMP address on the loopback.
     pub(crate) fn address(&self) -> SocketAddr {
         self.listens("listening on rtmp ")
@@ -272,6 +277,15 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.id()))
             .unwrap()
             .count()
+    }
+
+    /// Processor time so far, of all its threads (proc(5): fields 14 and 15, in 1/100 s).
+    pub(crate) fn processor_time(&self) -> Duration {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let (_, fields) = text.rsplit_once(')').unwrap();
+        let fields: Vec<_> = fields.split_whitespace().collect();
+        let ticks = |index: usize| fields[index].parse::<u64>().unwrap();
+        Duration::from_millis(10 * (ticks(11) + ticks(12)))
     }
 
     fn status(&self, key: &str) -> usize {
