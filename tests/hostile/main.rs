@@ -2,17 +2,30 @@
 //!
 //! The tests are named after the rows. With `--nocapture` each shows its row of the report.
 #![cfg(test)]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "an overflow in a test fails the test"
+)]
 
 mod amf;
 mod chunk;
 mod control;
+mod disk;
+mod edge;
+mod fanout;
 mod handshake;
+mod media;
+mod names;
+mod queries;
+mod requests;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
+mod times;
 
 /// Letter of the rows, how many there are, and where their tests are.
-const ROWS: [(char, u32, &[&str]); 3] = [
+const ROWS: [(char, u32, &[&str]); 6] = [
     ('h', 8, &[include_str!("handshake.rs")]),
     (
         'c',
@@ -20,6 +33,29 @@ const ROWS: [(char, u32, &[&str]); 3] = [
         &[include_str!("chunk.rs"), include_str!("control.rs")],
     ),
     ('a', 11, &[include_str!("amf.rs")]),
+    (
+        'n',
+        10,
+        &[
+            include_str!("names.rs"),
+            include_str!("requests.rs"),
+            include_str!("disk.rs"),
+        ],
+    ),
+    (
+        'm',
+        10,
+        &[
+            include_str!("media.rs"),
+            include_str!("times.rs"),
+            include_str!("fanout.rs"),
+        ],
+    ),
+    (
+        'e',
+        7,
+        &[include_str!("edge.rs"), include_str!("queries.rs")],
+    ),
 ];
 
 #[test]
