@@ -121,7 +121,7 @@ pub const THREAD_STACK_BYTES: usize = 256 * 1024;
 
 /// Stack of a thread that only reads what a player says. Not of the other size: the C library would
 /// give it the stack of a thread that has ended, with all the memory that this one had touched.
-pub const PLAYER_STACK_BYTES: usize = 48 * 1024;
+pub const PLAYER_STACK_BYTES: usize = 64 * 1024;
 
 /// A player that stays for so long gets such a thread.
 pub const PLAYER_SETTLES: Duration = Duration::from_millis(50);

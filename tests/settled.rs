@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::fs;
 use std::net::SocketAddr;
 
 use srs_lite::limits;
@@ -12,21 +11,6 @@ use support::media::Kind;
 use support::peer::{Player, Publisher, play, publishing};
 use support::server::Server;
 
-/// Names of the server's threads.
-fn threads(server: &Server) -> Vec<String> {
-    let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
-    let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm"));
-    tasks.filter_map(|task| name(task.unwrap()).ok()).collect()
-}
-
-fn settled(server: &Server) -> usize {
-    let names = threads(server);
-    names
-        .iter()
-        .filter(|name| name.starts_with("play-"))
-        .count()
-}
-
 fn joined(address: SocketAddr, publisher: &mut Publisher) -> Player {
     publisher.send_frame(Kind::Key, 1, 20, 200);
     let mut player = play(address, "live", "stays");
@@ -34,20 +18,14 @@ fn joined(address: SocketAddr, publisher: &mut Publisher) -> Player {
     player
 }
 
-/// So many objects, one in the other.
-fn nested(depth: usize) -> Value {
-    let object = |inner, _| Value::object(&[("in", inner)]);
-    (0..depth).fold(Value::Null, object)
-}
-
 #[test]
 fn a_settled_player_is_answered_and_served_as_before() {
     let server = Server::origin("");
     let mut publisher = publishing(server.address(), "stays");
     let mut player = joined(server.address(), &mut publisher);
-    support::eventually("it settles", || settled(&server) == 1);
+    support::eventually("it settles", || server.threads_of("play") == 1);
     // The deepest command that there can be, on the small stack.
-    let deepest = nested(limits::MAX_AMF0_DEPTH);
+    let deepest = Value::nested(limits::MAX_AMF0_DEPTH);
     let call = player.connection.call(0, "deep", &[deepest]);
     player.connection.answer(call).unwrap();
     publisher.send_frame(Kind::Inter, 2, 40, 200);
@@ -61,14 +39,14 @@ fn a_settled_player_that_breaks_the_protocol_ends_alone() {
     let mut publisher = publishing(server.address(), "stays");
     let mut good = joined(server.address(), &mut publisher);
     let mut bad = joined(server.address(), &mut publisher);
-    support::eventually("they settle", || settled(&server) == 2);
-    let deeper = nested(limits::MAX_AMF0_DEPTH + 1);
+    support::eventually("they settle", || server.threads_of("play") == 2);
+    let deeper = Value::nested(limits::MAX_AMF0_DEPTH + 1);
     bad.connection.call(0, "deeper", &[deeper]);
     server.wait_log("player ended");
     publisher.send_frame(Kind::Inter, 2, 40, 200);
     while good.frame().0 != 2 {}
     // Its thread waits for another player, and goes.
     drop(good);
-    support::eventually("all threads go", || settled(&server) == 0);
+    support::eventually("all threads go", || server.threads_of("play") == 0);
     server.stop();
 }

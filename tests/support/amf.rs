@@ -34,6 +34,15 @@ impl Value {
         Object(properties.iter().map(own).collect())
     }
 
+    /// So many objects and arrays, one in the other.
+    pub(crate) fn nested(depth: usize) -> Self {
+        (0..depth).fold(Null, |inner, level| match level % 3 {
+            0 => Object(vec![("in".to_owned(), inner)]),
+            1 => EcmaArray(vec![("in".to_owned(), inner)]),
+            _ => StrictArray(vec![inner]),
+        })
+    }
+
     /// The property called `key`.
     pub(crate) fn property(&self, key: &str) -> Option<&Self> {
         let (Object(properties) | EcmaArray(properties)) = self else {

@@ -210,6 +210,15 @@ impl Server {
         self.status("Threads:")
     }
 
+    /// Threads of a role, by their names.
+    pub(crate) fn threads_of(&self, role: &str) -> usize {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm"));
+        let names = tasks.filter_map(|task| name(task.unwrap()).ok());
+        let prefix = format!("{role}-");
+        names.filter(|name| name.starts_with(&prefix)).count()
+    }
+
     /// Open file descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.id()))
