@@ -15,6 +15,8 @@ use nix::unistd::Pid;
 use super::DEADLINE;
 use super::temp::TempDir;
 
+const BINARY: &str = env!("CARGO_BIN_EXE_srs-lite");
+
 /// A running server. It is killed when dropped, and shows its log if the test fails.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -56,29 +58,39 @@ impl Server {
 
     /// Starts a server with this configuration.
     pub(crate) fn spawn(config: &str) -> Self {
+        Self::configured(Command::new(BINARY), config)
+    }
+
+    fn configured(command: Command, config: &str) -> Self {
         let directory = TempDir::new();
         let file = directory.path().join("srs-lite.conf");
         fs::write(&file, config).unwrap();
-        Self::run(directory, &file)
+        let working = directory.path().to_owned();
+        Self::launch(command, &working, directory, &file)
     }
 
     /// Starts a server with a configuration file, in a fresh working directory.
     pub(crate) fn with_file(file: &Path) -> Self {
-        Self::run(TempDir::new(), file)
+        let directory = TempDir::new();
+        let working = directory.path().to_owned();
+        Self::launch(Command::new(BINARY), &working, directory, file)
     }
 
     /// Starts a server with a configuration file, in a directory that it shares.
     pub(crate) fn with_file_in(file: &Path, directory: &Path) -> Self {
-        Self::run_in(directory, TempDir::new(), file)
+        Self::launch(Command::new(BINARY), directory, TempDir::new(), file)
     }
 
-    fn run(directory: TempDir, file: &Path) -> Self {
-        let working = directory.path().to_owned();
-        Self::run_in(&working, directory, file)
+    /// Starts a server whose system calls strace counts; `trace` has them when it has ended.
+    pub(crate) fn traced(config: &str, trace: &Path) -> Self {
+        let mut strace = Command::new("strace");
+        // With `-D` the server is our child, and strace is not.
+        strace.args(["-D", "-f", "-c", "-o"]).arg(trace).arg(BINARY);
+        Self::configured(strace, config)
     }
 
-    fn run_in(working: &Path, directory: TempDir, file: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_srs-lite"))
+    fn launch(mut command: Command, working: &Path, directory: TempDir, file: &Path) -> Self {
+        let mut child = command
             .arg("-c")
             .arg(file)
             .current_dir(working)
