@@ -76,6 +76,19 @@ pub const MAX_AMF0_VALUES: usize = 1024;
 /// Length of an application or stream name.
 pub const MAX_NAME_LENGTH: usize = 128;
 
+/// Characters of a static key. Ten attempts a minute find none of these in a thousand years.
+pub const MIN_KEY_LENGTH: usize = 8;
+/// And at most.
+pub const MAX_KEY_LENGTH: usize = 128;
+
+/// Wrong keys from one address within [`WRONG_KEY_TIME`], after which none of its is looked at …
+pub const MAX_WRONG_KEYS: u32 = 10;
+/// … until this has passed since the first of them.
+pub const WRONG_KEY_TIME: Duration = Duration::from_secs(60);
+
+/// Addresses whose wrong keys are counted; the one that has been counted for longest makes room.
+pub const MAX_WRONG_KEY_ADDRESSES: usize = 4096;
+
 /// Length of a query string (`?token=…`) that we keep and forward.
 pub const MAX_QUERY_LENGTH: usize = 2048;
 
@@ -103,6 +116,29 @@ pub const PLAYER_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Payload bytes kept of the current group of pictures, per stream.
 pub const GROUP_BYTES: usize = 16 * 1024 * 1024;
+
+/// The same when memory is tight: more than [`TIGHT_QUARTERS`] of the budget is used. Groups of
+/// pictures are not kept then, and players begin with the next keyframe.
+pub const TIGHT_QUEUE_BYTES: usize = 1024 * 1024;
+
+/// See [`TIGHT_QUEUE_BYTES`].
+pub const TIGHT_QUARTERS: usize = 3;
+
+/// Bytes of a message in the budget beside its body: what holds it.
+pub const FRAME_OVERHEAD: usize = 512;
+
+/// Bytes that who may not publish or play yet can make a connection hold beyond which they are
+/// counted in the budget, of which the early may take a quarter.
+pub const EARLY_BYTES: usize = 8 * 1024;
+
+/// What the process needs for itself, and the least budget for streams: a large group of pictures.
+pub const PROCESS_BYTES: usize = 16 * 1024 * 1024;
+/// See [`PROCESS_BYTES`].
+pub const LEAST_BUDGET: usize = 32 * 1024 * 1024;
+
+/// Memory of a connection at most, beside what the budget counts: its stack, its small buffers, and
+/// its place in the fan-out.
+pub const CONNECTION_BYTES: usize = 64 * 1024;
 
 /// Slices of one `sendmsg`: more than usually come in [`MAX_MERGE_TIME`]. The kernel takes 1024, but
 /// they are on the stack.
@@ -197,6 +233,9 @@ pub const MAX_PULLS: usize = 1000;
 /// Of these, the ones that have not delivered media yet: what plays of missing names can cost.
 pub const MAX_UNPROVEN_PULLS: usize = 128;
 
+/// Players that an edge asks an origin about at a time (`token_traverse`).
+pub const MAX_ASKED_PLAYERS: usize = 128;
+
 /// Names whose absence an edge remembers.
 pub const MAX_ABSENT_NAMES: usize = 1024;
 
@@ -268,6 +307,12 @@ pub const HTTP_QUARTERS: usize = 3;
 /// Connections of one listener that were told 503 and are not closed yet: closing at once would make the kernel
 /// reset them, and the peer lose the answer.
 pub const MAX_TURNED_AWAY: usize = 32;
+
+/// Connections that one address may have at least, if `max_connections` is as high.
+pub const LEAST_PER_ADDRESS: usize = 100;
+
+/// What peers can make happen as often as they like is logged once in so long.
+pub const REPEATED_LOG: Duration = Duration::from_secs(10);
 
 /// From the first byte of a request (of the first request: from accept) to the end of its head.
 pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(10);

@@ -13,6 +13,7 @@ use srs_lite::config::Config;
 use srs_lite::server::log::Log;
 use srs_lite::server::pid::PidFile;
 use srs_lite::server::port::Protocol;
+use srs_lite::server::privileges::{Identity, PrivilegeError};
 use srs_lite::server::signals::{Event, Signals};
 use srs_lite::server::{self, Running, capacity, port};
 
@@ -91,20 +92,31 @@ fn run(mut config: Config) -> Result<(), String> {
         .map_err(said)?;
     let mut listeners = port::bind(Protocol::Rtmp, &config.listen).map_err(said)?;
     if let Some(http) = &config.http_server {
+        listeners.extend(port::bind(Protocol::Http, &http.listen).map_err(said)?);
+    }
+    drop_privileges(&config).map_err(said)?;
+    if let Some(http) = &config.http_server {
         std::fs::create_dir_all(&http.dir)
             .map_err(|error| format!("cannot create {}: {error}", http.dir.display()))?;
-        listeners.extend(port::bind(Protocol::Http, &http.listen).map_err(said)?);
     }
     let allowed = capacity::allow(&config);
     config.max_connections = allowed.connections;
+    let per_address = config.connections_per_address();
     let events = signals.receive().map_err(said)?;
     let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());
     log::info!("srs-lite {version}, process {process}");
+    log::info!(
+        "at most {} connections, {per_address} of one address, and {} MiB of memory, {} MiB of \
+         them for streams",
+        allowed.connections,
+        allowed.memory >> 20,
+        allowed.budget >> 20
+    );
     let ports: Vec<_> = listeners
         .iter()
         .map(|at| (at.protocol, at.address))
         .collect();
-    let running = server::start(config, listeners, allowed.threads).map_err(said)?;
+    let running = server::start(config, listeners, &allowed).map_err(said)?;
     // While we serve: it takes longer than all the rest.
     port::warn_of_other_forms(&ports);
     for (protocol, address) in ports {
@@ -113,6 +125,18 @@ fn run(mut config: Config) -> Result<(), String> {
     wait(running, &events, &log).stop();
     log::info!("stopped");
     Ok(())
+}
+
+/// Becomes the configured user, who must be able to open the log and empty the pid file.
+fn drop_privileges(config: &Config) -> Result<(), PrivilegeError> {
+    let Some(user) = &config.user else {
+        return Ok(());
+    };
+    let identity = Identity::find(user, config.group.as_deref())?;
+    for path in [&config.log.file, &config.pid].into_iter().flatten() {
+        identity.own(path)?;
+    }
+    identity.assume()
 }
 
 /// Acts upon events until one of them is to stop.

@@ -107,6 +107,7 @@ start_srs_lite() { # port, more of its configuration; log and configuration are 
     cat >"$work/$1.conf" <<END_OF_FILE
 listen = "127.0.0.1:$1"
 max_connections = $(connections)
+max_connections_per_address = $(connections)
 srs_log_level = "warn"
 [play]
 mw_latency = $mw

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use srs_lite::config::{Cluster, Config, ListenAddress, OriginAddress};
+use srs_lite::config::{Cluster, Config, ListenAddress, OriginAddress, Remote};
 
 #[test]
 fn every_shipped_file_loads() {
@@ -32,7 +32,11 @@ fn the_edges_share_a_port_and_nothing_else() {
         host: "127.0.0.1".to_owned(),
         port: 19350,
     };
-    assert_eq!(one.cluster, Cluster::Remote(vec![address]));
+    let remote = Remote {
+        origins: vec![address],
+        token_traverse: false,
+    };
+    assert_eq!(one.cluster, Cluster::Remote(remote));
     assert_eq!(one.listen, listens_on(1935));
     assert_eq!(origin.listen, listens_on(19350));
     assert_eq!(origin.cluster, Cluster::Local);
@@ -103,12 +107,21 @@ fn full_conf_has_every_key_and_says_something_about_it() {
 const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("listen", "19350", ""),
     ("max_connections", "7", ""),
+    ("max_connections_per_address", "7", ""),
+    ("max_memory", "77", ""),
+    ("user", "\"a\"", ""),
+    ("group", "\"a\"", "user = \"b\""),
     ("pid", "\"a.pid\"", ""),
     ("srs_log_tank", "\"file\"", ""),
     ("srs_log_file", "\"a.log\"", "srs_log_tank = \"file\""),
     ("srs_log_level", "\"warn\"", ""),
     ("cluster.mode", "\"remote\"", "cluster.origin = \"a\""),
     ("cluster.origin", "\"b\"", "cluster.mode = \"remote\""),
+    (
+        "cluster.token_traverse",
+        "true",
+        "cluster.mode = \"remote\"\ncluster.origin = \"a\"",
+    ),
     ("play.gop_cache", "false", ""),
     ("play.gop_cache_max_frames", "7", ""),
     ("play.mw_latency", "350", ""),
@@ -128,6 +141,8 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("security.enabled", "false", ""),
     ("security.allow", "[\"publish private\"]", ""),
     ("security.deny", "[\"publish 10.0.0.1\"]", ""),
+    ("security.keys", "[\"play * 12345678\"]", ""),
+    ("security.key_file", "\"a.keys\"", ""),
     ("http_server.enabled", "true", ""),
     ("http_server.listen", "7", "http_server.enabled = true"),
     ("http_server.dir", "\"a\"", "http_server.enabled = true"),

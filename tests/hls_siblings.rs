@@ -9,15 +9,12 @@
 mod support;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::amf::Value;
-use support::connection::Connection;
 use support::hls::{Playlist, Watch, await_playlist, config, send};
-use support::peer::{Publisher, publish, publishing};
+use support::peer::{Publisher, publish, publishing, race};
 use support::server::Server;
 use support::temp::TempDir;
 
@@ -131,19 +128,6 @@ fn who_loses_the_directory_to_a_sibling_goes_on_after_it() {
         (theirs.target, theirs.sequence)
     );
     assert_eq!(last.discontinuities(), 1, "{last:?}");
-}
-
-/// Publishes `live/name` at the same moment as everybody at the `barrier`.
-fn race(address: SocketAddr, name: &str, barrier: &Barrier) -> Option<Publisher> {
-    let mut connection = Connection::open(address).unwrap();
-    connection.connect("live").unwrap();
-    let create = connection.call(0, "createStream", &[Value::Null]);
-    let stream = connection.answer(create).unwrap()[1].number() as u32;
-    let arguments = [Value::Null, name.into(), "live".into()];
-    barrier.wait();
-    connection.call(stream, "publish", &arguments);
-    let status = connection.status().ok()?;
-    (status.code == "NetStream.Publish.Start").then(|| Publisher::new(connection, stream, name))
 }
 
 #[test]

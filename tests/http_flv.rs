@@ -1,11 +1,6 @@
 #![cfg(test)]
 //! HTTP-FLV: the same frames by the same rules as players of RTMP get.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    reason = "an overflow in a test fails the test"
-)]
-
 mod support;
 
 use std::time::{Duration, Instant};
@@ -13,7 +8,7 @@ use std::time::{Duration, Instant};
 use support::http::{CONFIG, Client, FlvPlayer, get};
 use support::media::{self, Kind};
 use support::origin::Origin;
-use support::peer::{Publisher, play, publish, publishing};
+use support::peer::{play, publish, publishing};
 use support::server::Server;
 
 #[test]
@@ -190,29 +185,20 @@ fn a_player_that_talks_is_not_listened_to() {
     server.stop();
 }
 
-/// A keyframe and 24 more frames, a megabyte together; returns the number after the last.
-fn megabyte(publisher: &mut Publisher, number: u32) -> u32 {
-    publisher.send_frame(Kind::Key, number, number * 40, 40_000);
-    for index in number + 1..number + 25 {
-        publisher.send_frame(Kind::Inter, index, index * 40, 40_000);
-    }
-    number + 25
-}
-
 /// A slow player gets a jump to a keyframe, and costs another nothing.
 #[test]
 fn a_slow_player_resumes_at_a_keyframe() {
     let server = Server::origin(CONFIG);
     let address = server.http_address();
     let mut publisher = publishing(server.address(), "slow");
-    let mut next = megabyte(&mut publisher, 1);
+    let mut next = publisher.send_megabyte(1);
     let mut slow = FlvPlayer::asked(Client::open(address).shrink(), "slow.flv");
     slow.frames_until(next - 1);
     let mut witness = FlvPlayer::play(address, "slow.flv");
     witness.frames_until(next - 1);
     for _ in 0..32 {
         let first = next;
-        next = megabyte(&mut publisher, next);
+        next = publisher.send_megabyte(next);
         assert_eq!(witness.frames_until(next - 1), first);
     }
     let mut before = 25;
@@ -227,7 +213,7 @@ fn a_slow_player_resumes_at_a_keyframe() {
         before = number;
         if before % 25 == 0 {
             // What was dropped shows only when something follows.
-            next = megabyte(&mut publisher, next);
+            next = publisher.send_megabyte(next);
         }
     }
 }

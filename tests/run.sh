@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 . tests/support/install.sh
 
 # ffmpeg makes and checks the media of most tests, ip and unshare make networks for single tests,
-# libFuzzer is C++, and nginx is what the benchmark measures beside us.
-needed=(ffmpeg iproute2 util-linux g++ libnginx-mod-rtmp)
+# libFuzzer is C++, nginx is what the benchmark measures beside us, and faketime moves clocks.
+needed=(ffmpeg iproute2 util-linux g++ libnginx-mod-rtmp faketime)
 clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad chromium systemd strace)
 # It may be there from elsewhere, in one package with Node.js.

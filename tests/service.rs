@@ -116,6 +116,12 @@ fn allowed() -> BTreeSet<String> {
     allowed
 }
 
+/// A server whose system calls strace counts. With `-D` it is our child, and strace is not.
+fn traced(trace: &Path, config: &str) -> Server {
+    let trace = trace.to_str().unwrap();
+    Server::under(&["strace", "-D", "-f", "-c", "-o", trace], config)
+}
+
 /// The system calls that strace has counted, once the server has ended.
 fn counted(trace: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(trace).unwrap();
@@ -137,10 +143,10 @@ fn the_filter_allows_what_the_server_does() {
     // Traced, on a busy machine, everything takes its time.
     let files = "pid = \"run/pid\"\nlisten = \"127.0.0.1:0\"\n[publish]\nnormal_timeout = 60000\n";
     let writes = "[hls]\nenabled = true\nhls_path = \"html\"\nhls_fragment = 1\n";
-    let origin = Server::traced(&format!("{files}{writes}{CONFIG}"), &traces[0]);
+    let origin = traced(&traces[0], &format!("{files}{writes}{CONFIG}"));
     let port = origin.address().port();
     let remote = format!("[cluster]\nmode = \"remote\"\norigin = [\"localhost:{port}\"]\n");
-    let edge = Server::traced(&format!("{files}{remote}{CONFIG}"), &traces[1]);
+    let edge = traced(&traces[1], &format!("{files}{remote}{CONFIG}"));
 
     let mut publisher = publishing(edge.address(), "traced");
     publisher.await_read();

@@ -6,6 +6,9 @@ use toml::de::{DeTable, DeValue};
 use super::error::ConfigError;
 use super::{keys, srs};
 
+/// What it says is not repeated in messages.
+const SECRET: &str = "security.keys";
+
 /// The parsed file. Reading a key makes it known: whatever is in the file and was never asked for
 /// is refused at the end, so no list of keys can disagree with the code.
 pub(super) struct Document<'a> {
@@ -147,7 +150,11 @@ impl<'a> Document<'a> {
     }
 
     fn unexpected(&self, key: &str, expected: &str, value: &Spanned<DeValue<'_>>) -> ConfigError {
-        let found = describe(value.get_ref());
+        let found = if key == SECRET {
+            "something else".to_owned()
+        } else {
+            describe(value.get_ref())
+        };
         let message = format!("expected {expected}, found {found}");
         self.error(key, &message, value.span().start)
     }

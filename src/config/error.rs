@@ -20,12 +20,12 @@ impl ConfigError {
         }
     }
 
-    /// A file that cannot be read at all.
-    pub(super) fn unreadable(file: &str, error: &std::io::Error) -> Self {
+    /// A file that cannot be read at all; what says which file it is.
+    pub(super) fn unreadable(file: &str, error: &std::io::Error, named_by: &str) -> Self {
         Self {
             file: file.to_owned(),
             line: None,
-            message: format!("cannot be read ({error}); `-c` takes the path of a file"),
+            message: format!("cannot be read ({error}); {named_by} takes the path of a file"),
         }
     }
 

@@ -5,9 +5,13 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use crate::limits;
+
 use self::document::Document;
 pub use self::error::ConfigError;
 pub use self::security::{Access, Refusal, Security};
+use self::stream_key::StreamKey;
+pub use self::stream_key::{Verdict, key_of};
 
 mod document;
 mod error;
@@ -15,6 +19,7 @@ mod keys;
 mod read;
 mod security;
 mod srs;
+mod stream_key;
 mod value;
 
 /// Everything the file says, checked, with defaults filled in.
@@ -24,6 +29,14 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// Connections served at a time; more are closed at once.
     pub max_connections: usize,
+    /// Of these, how many one address may have; `None`: see [`Config::connections_per_address`].
+    pub max_connections_per_address: Option<usize>,
+    /// Bytes that the process may need; `None`: most of what there is.
+    pub max_memory: Option<usize>,
+    /// Who the process becomes when its ports are bound.
+    pub user: Option<String>,
+    /// The same, if it is not the user's own group.
+    pub group: Option<String>,
     /// The pid file, locked while the process lives.
     pub pid: Option<PathBuf>,
     /// Where and how much to log.
@@ -50,9 +63,41 @@ impl Config {
     /// The first mistake of the file, or why it cannot be read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text =
-            fs::read_to_string(path).map_err(|error| ConfigError::unreadable(&file, &error))?;
-        Self::parse(&text, &file)
+        let text = read(path, &file, "`-c`")?;
+        let mut config = Self::parse(&text, &file)?;
+        config.read_key_file()?;
+        Ok(config)
+    }
+
+    /// Adds the keys of `security.key_file`: one on a line, `#` begins a comment.
+    fn read_key_file(&mut self) -> Result<(), ConfigError> {
+        let Some(path) = &self.security.key_file else {
+            return Ok(());
+        };
+        let file = path.display().to_string();
+        let text = read(path, &file, "`security.key_file`")?;
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let key = StreamKey::parse(line);
+            // The line may hold a key: it is not shown.
+            let wrong = || format!("expected {}", StreamKey::EXPECTED);
+            let key = key.ok_or_else(|| ConfigError::at(&file, number, wrong()))?;
+            self.security.keys.push(key);
+        }
+        Ok(())
+    }
+
+    /// How many connections one address may have: half of all if the file does not say, but at least
+    /// [`limits::LEAST_PER_ADDRESS`], so that a small server does not surprise.
+    pub fn connections_per_address(&self) -> usize {
+        let half = self.max_connections.div_ceil(2);
+        let usual = half.max(limits::LEAST_PER_ADDRESS);
+        self.max_connections_per_address
+            .unwrap_or(usual)
+            .min(self.max_connections)
     }
 
     /// Checks the text of a file; `file` is its name in messages.
@@ -79,6 +124,10 @@ impl Config {
     }
 }
 
+fn read(path: &Path, file: &str, named_by: &str) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|error| ConfigError::unreadable(file, &error, named_by))
+}
+
 /// A port, with the address it is bound to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ListenAddress {
@@ -103,8 +152,17 @@ pub struct Log {
 pub enum Cluster {
     /// An origin: streams are published here.
     Local,
-    /// An edge of these origins. Never empty.
-    Remote(Vec<OriginAddress>),
+    /// An edge.
+    Remote(Remote),
+}
+
+/// Where an edge gets its streams.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Remote {
+    /// Never empty.
+    pub origins: Vec<OriginAddress>,
+    /// Whether an origin is asked about each player.
+    pub token_traverse: bool,
 }
 
 /// `host:port` of an origin.

@@ -1,5 +1,6 @@
 //! Every key: its name, its default, what it may be.
 
+use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::path::PathBuf;
 
@@ -8,15 +9,17 @@ use toml::de::DeValue;
 
 use super::document::Document;
 use super::security::Rule;
+use super::stream_key::StreamKey;
 use super::{
     Cluster, Config, Hls, HttpServer, ListenAddress, Log, MergeTime, OriginAddress, Play, Publish,
-    Republish, Security, value,
+    Remote, Republish, Security, value,
 };
 
 /// The configuration of a file; mistakes stay with the document.
 pub(super) fn config(file: &mut Document<'_>) -> Config {
     let listen = listen(file, "listen", 1935);
     let cluster = cluster(file, &listen);
+    let (user, group) = identity(file);
     Config {
         max_connections: file.read(
             "max_connections",
@@ -24,10 +27,23 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
             "a number from 1 to 1000000",
             |value| value::number(value, 1_u32..=1_000_000)?.try_into().ok(),
         ),
-        pid: file.read("pid", None, "the path of a file (\"\": none)", |value| {
-            let path = value.as_str()?;
-            Some((!path.is_empty()).then(|| PathBuf::from(path)))
-        }),
+        max_connections_per_address: file.read(
+            "max_connections_per_address",
+            None,
+            "\"auto\" or a number from 1 to 1000000",
+            |value| auto_or(value, 1..=1_000_000),
+        ),
+        max_memory: file
+            .read(
+                "max_memory",
+                None,
+                "\"auto\" or MiB from 64 to 1048576",
+                |value| auto_or(value, 64..=1_048_576),
+            )
+            .map(|mebibytes: usize| mebibytes.saturating_mul(1 << 20)),
+        user,
+        group,
+        pid: path_or_none(file, "pid"),
         log: log(file),
         play: play(file),
         publish: publish(file),
@@ -37,6 +53,38 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
         cluster,
         listen,
     }
+}
+
+/// The number of a key that may say `"auto"` instead.
+fn auto_or(value: &DeValue<'_>, range: RangeInclusive<u32>) -> Option<Option<usize>> {
+    match value.as_str() {
+        Some(text) => (text == "auto").then_some(None),
+        None => Some(Some(value::number(value, range)?.try_into().ok()?)),
+    }
+}
+
+fn path_or_none(file: &mut Document<'_>, key: &'static str) -> Option<PathBuf> {
+    file.read(key, None, "the path of a file (\"\": none)", |value| {
+        let path = value.as_str()?;
+        Some((!path.is_empty()).then(|| PathBuf::from(path)))
+    })
+}
+
+/// `user` and `group`.
+fn identity(file: &mut Document<'_>) -> (Option<String>, Option<String>) {
+    let (user, group) = (name(file, "user"), name(file, "group"));
+    if user.is_none() && group.is_some() {
+        file.refuse("group", "counts beside a user only; add `user = \"…\"`");
+    }
+    (user, group)
+}
+
+/// Of a user or group of the system.
+fn name(file: &mut Document<'_>, key: &'static str) -> Option<String> {
+    file.read(key, None, "a name (\"\": as it was started)", |value| {
+        let name = value.as_str()?;
+        Some((!name.is_empty()).then(|| name.to_owned()))
+    })
 }
 
 fn listen(file: &mut Document<'_>, key: &'static str, port: u16) -> Vec<ListenAddress> {
@@ -97,6 +145,13 @@ fn cluster(file: &mut Document<'_>, listen: &[ListenAddress]) -> Cluster {
     let expected = "the address of an origin (\"10.0.0.1:19350\", \"[::1]:19350\", \
                     \"origin.example\"), or a list of those";
     let origins = file.read_list("cluster.origin", vec![], expected, value::origin_address);
+    let token_traverse = file.read("cluster.token_traverse", false, "true or false", |value| {
+        value.as_bool()
+    });
+    if token_traverse && !remote {
+        let message = "an origin asks nobody; remove it, or write `mode = \"remote\"` for an edge";
+        file.refuse("cluster.token_traverse", message);
+    }
     match (remote, origins.is_empty()) {
         (false, true) => Cluster::Local,
         (false, false) => {
@@ -119,7 +174,10 @@ fn cluster(file: &mut Document<'_>, listen: &[ListenAddress]) -> Cluster {
                 );
                 file.refuse("cluster.origin", &message);
             }
-            Cluster::Remote(origins)
+            Cluster::Remote(Remote {
+                origins,
+                token_traverse,
+            })
         }
     }
 }
@@ -246,13 +304,17 @@ fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
 
 fn security(file: &mut Document<'_>) -> Security {
     let rule = |value: &DeValue<'_>| value.as_str().and_then(Rule::parse);
-    Security::new(
+    let mut security = Security::new(
         file.read("security.enabled", true, "true or false", |value| {
             value.as_bool()
         }),
         file.read_list("security.allow", vec![], Rule::EXPECTED, rule),
         file.read_list("security.deny", vec![], Rule::EXPECTED, rule),
-    )
+    );
+    let key = |value: &DeValue<'_>| value.as_str().and_then(StreamKey::parse);
+    security.keys = file.read_list("security.keys", vec![], StreamKey::EXPECTED, key);
+    security.key_file = path_or_none(file, "security.key_file");
+    security
 }
 
 fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpServer> {

@@ -2,6 +2,9 @@
 
 use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use super::stream_key::{self, StreamKey, Verdict};
 
 /// `[security]`: rules by address, in SRS's order: who is denied, then who is allowed.
 ///
@@ -12,6 +15,9 @@ pub struct Security {
     enabled: bool,
     allow: Vec<Rule>,
     deny: Vec<Rule>,
+    pub(super) keys: Vec<StreamKey>,
+    /// Has more of these.
+    pub(super) key_file: Option<PathBuf>,
 }
 
 /// What a peer asks for.
@@ -47,6 +53,8 @@ impl Security {
             enabled,
             allow,
             deny,
+            keys: Vec::new(),
+            key_file: None,
         }
     }
 
@@ -66,6 +74,24 @@ impl Security {
             Ok(())
         } else {
             Err(Refusal::NotAllowed(action, peer))
+        }
+    }
+}
+
+impl Security {
+    /// Whether a request for the stream `app/name` with these query strings has the key it needs.
+    pub fn check_key(&self, action: Access, stream: (&str, &str), queries: [&str; 2]) -> Verdict {
+        let keys = if self.enabled { &*self.keys } else { &[] };
+        stream_key::check(keys, action, stream, queries)
+    }
+}
+
+impl Access {
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        match word {
+            "publish" => Some(Self::Publish),
+            "play" => Some(Self::Play),
+            _ => None,
         }
     }
 }
@@ -109,11 +135,7 @@ impl Rule {
     /// Reads `publish|play all|private|loopback|<ip>|<ip>/<bits>`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_whitespace();
-        let access = match words.next()? {
-            "publish" => Access::Publish,
-            "play" => Access::Play,
-            _ => return None,
-        };
+        let access = Access::parse(words.next()?)?;
         let peers = match words.next()? {
             "all" => Peers::All,
             "private" => Peers::Private,

@@ -92,6 +92,13 @@ impl Segmenter {
         self.out.len()
     }
 
+    /// Bytes of memory that all of this holds.
+    pub fn held(&self) -> usize {
+        let batch = self.batch.as_ref().map_or(0, |(_, batch)| batch.capacity());
+        let buffers = self.out.capacity().saturating_add(self.unit.capacity());
+        buffers.saturating_add(batch)
+    }
+
     /// Ends the open segment, if there is one, however short it is.
     pub fn finish(&mut self) -> Step {
         self.end(1)

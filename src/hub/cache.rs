@@ -84,7 +84,8 @@ impl Cache {
 
     fn extend_group(&mut self, frame: &Arc<Frame>) {
         self.group_bytes = self.group_bytes.saturating_add(frame.length());
-        if self.group.len() < self.max_frames && self.group_bytes <= limits::GROUP_BYTES {
+        let fits = self.group.len() < self.max_frames && self.group_bytes <= limits::GROUP_BYTES;
+        if fits && !frame.is_memory_tight() {
             self.group.push(Arc::clone(frame));
         } else {
             self.drop_group();

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
+use crate::hub::budget::Charge;
+
 /// What a frame is to caches and queues. Who makes the frame decides; the hub does not look inside.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {
@@ -40,6 +42,7 @@ pub struct Frame {
     pub payload: Bytes,
     chunked: OnceLock<Bytes>,
     tagged: OnceLock<Bytes>,
+    charge: Option<Charge>,
 }
 
 impl Frame {
@@ -53,7 +56,21 @@ impl Frame {
             payload,
             chunked: OnceLock::new(),
             tagged: OnceLock::new(),
+            charge: None,
         }
+    }
+
+    /// The same, with what was taken from the budget for it.
+    pub fn charged(self, charge: Charge) -> Self {
+        Self {
+            charge: Some(charge),
+            ..self
+        }
+    }
+
+    /// Whether memory is so scarce that nobody should keep it who can do without.
+    pub fn is_memory_tight(&self) -> bool {
+        self.charge.as_ref().is_some_and(Charge::is_tight)
     }
 
     /// What one player alone gets: bytes that are in its format already.

@@ -3,6 +3,7 @@
 //! Locks: the registry's (on publish, attach and their ends) and one per stream (per batch of
 //! frames), taken in that order, and never across I/O.
 
+pub mod budget;
 pub mod cache;
 pub mod clock;
 pub mod frame;

@@ -142,7 +142,12 @@ impl FrameSender {
         let length = frame.length();
         // Counted before it is sent, or the player could subtract it first.
         let waiting = self.gauge.bytes.fetch_add(length, Ordering::Relaxed);
-        if waiting.saturating_add(length) <= limits::PLAYER_QUEUE_BYTES {
+        let most = if frame.is_memory_tight() {
+            limits::TIGHT_QUEUE_BYTES
+        } else {
+            limits::PLAYER_QUEUE_BYTES
+        };
+        if waiting.saturating_add(length) <= most {
             match self.frames.try_send(Arc::clone(frame)) {
                 Ok(()) => {
                     self.behind &= frame.kind != Kind::RandomAccess;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::config::{Cluster, Config};
+use crate::limits;
 
 /// Descriptors beside those of connections: listeners, log, pid file, name servers.
 const SPARE_FILES: u64 = 64;
@@ -31,10 +32,8 @@ const SPARE_MAPS: u64 = 1024;
 /// Of each thread: stack, its guard, signal stack, its guard.
 const MAPS_PER_THREAD: u64 = 4;
 
-/// A playing connection takes 11 kB of memory and, while its network is slow, some of the kernel's
-/// buffers. What a hostile peer can make it hold is in `limits`, and more than most machines have
-/// for every connection at once.
-const MEMORY_PER_CONNECTION: u64 = 64 * 1024;
+/// Eighths of the available memory that the process may need: the kernel's buffers need some, too.
+const MEMORY_EIGHTHS: u64 = 6;
 
 /// What the system was found to allow; `None`: as much as one likes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -47,7 +46,7 @@ pub struct Found {
     pub pids: Option<u64>,
     /// Threads of our user, unless it may do anything: the soft `RLIMIT_NPROC`.
     pub processes: Option<u64>,
-    /// Bytes that are available, to the machine or to the control group.
+    /// Bytes that are available, to the machine or to the control group; or of them, ours.
     pub memory: Option<u64>,
 }
 
@@ -73,6 +72,10 @@ pub struct Allowed {
     pub connections: usize,
     /// Threads. Near the system's own limit, to start one can abort the process.
     pub threads: usize,
+    /// Bytes that the process needs at most, …
+    pub memory: usize,
+    /// … and how many of them are for what peers send.
+    pub budget: usize,
     /// Which limit allows no more connections, if these are fewer than wanted.
     pub reason: Option<Reason>,
 }
@@ -88,7 +91,15 @@ pub fn allow(config: &Config) -> Allowed {
     } else {
         FILES_PER_CONNECTION
     };
-    let allowed = allowed(&find(), wanted, files);
+    let mut found = find();
+    found.memory = config
+        .max_memory
+        .and_then(|bytes| u64::try_from(bytes).ok())
+        .or_else(|| {
+            let eighth = found.memory?.checked_div(8)?;
+            eighth.checked_mul(MEMORY_EIGHTHS)
+        });
+    let allowed = allowed(&found, wanted, files);
     if let Some(reason) = allowed.reason {
         let connections = allowed.connections;
         log::warn!("max_connections lowered from {wanted} to {connections}: {reason}");
@@ -124,11 +135,9 @@ pub fn allowed(found: &Found, wanted: usize, files_each: u64) -> Allowed {
             files.and_then(|files| files.checked_div(files_each)),
         ),
         (
-            "the memory available, in bytes,",
+            "the memory in bytes (max_memory, or three quarters of what is available)",
             found.memory,
-            found
-                .memory
-                .and_then(|bytes| bytes.checked_div(MEMORY_PER_CONNECTION)),
+            found.memory.and_then(connections_in),
         ),
     ];
     let most_threads = threads.iter().filter_map(|(_, _, threads)| *threads).min();
@@ -151,11 +160,30 @@ pub fn allowed(found: &Found, wanted: usize, files_each: u64) -> Allowed {
             Some((Ok(connections), reason)) if connections < wanted => (connections, Some(reason)),
             _ => (wanted, None),
         };
+    let memory = found.memory.and_then(|bytes| usize::try_from(bytes).ok());
+    let memory = memory.unwrap_or(usize::MAX);
     Allowed {
+        memory,
+        budget: budget(memory, connections),
         connections,
         threads: threads.unwrap_or(usize::MAX),
         reason,
     }
+}
+
+/// How many connections so much memory is enough for, and the least budget beside them.
+fn connections_in(bytes: u64) -> Option<u64> {
+    let shared = limits::PROCESS_BYTES.saturating_add(limits::LEAST_BUDGET);
+    let rest = bytes.saturating_sub(shared.try_into().ok()?);
+    rest.checked_div(limits::CONNECTION_BYTES.try_into().ok()?)
+}
+
+/// What so much memory leaves for what peers send.
+fn budget(memory: usize, connections: usize) -> usize {
+    let fixed = connections
+        .saturating_mul(limits::CONNECTION_BYTES)
+        .saturating_add(limits::PROCESS_BYTES);
+    memory.saturating_sub(fixed).max(limits::LEAST_BUDGET)
 }
 
 /// Asks the system.
@@ -270,7 +298,7 @@ mod tests {
             ),
             (
                 |found, value| found.memory = Some(value),
-                65_536_000,
+                (48 << 20) + 65_536_000,
                 "memory",
             ),
         ];

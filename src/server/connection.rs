@@ -18,7 +18,7 @@ use nix::sys::socket::MsgFlags;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::limits;
-use crate::server::Registered;
+use crate::server::connections::Place;
 use crate::server::port::Protocol;
 
 /// A connection, shared by the thread that reads it and the one that writes it. The descriptor
@@ -40,8 +40,16 @@ pub struct Connection {
     left: AtomicBool,
     /// Why we have reset it.
     reset: OnceLock<&'static str>,
-    /// Takes it off the list of connections when the last holder lets go.
-    registered: OnceLock<Registered>,
+    /// Among those that others opened to us; given up when the last holder lets go.
+    place: Option<Place>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(place) = &self.place {
+            place.connections.leave(self.id);
+        }
+    }
 }
 
 /// For [`Connection::read_timeout`].
@@ -55,7 +63,14 @@ impl fmt::Display for Connection {
 
 impl Connection {
     /// A connection over a socket that has what [`set_options`] sets.
-    pub fn new(id: u64, socket: TcpStream, peer: SocketAddr, protocol: Protocol) -> Self {
+    /// `place`: if others opened it to us.
+    pub fn new(
+        id: u64,
+        socket: TcpStream,
+        peer: SocketAddr,
+        protocol: Protocol,
+        place: Option<Place>,
+    ) -> Self {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         Self {
             id,
@@ -66,7 +81,7 @@ impl Connection {
             playing: AtomicBool::new(false),
             left: AtomicBool::new(false),
             reset: OnceLock::new(),
-            registered: OnceLock::new(),
+            place,
         }
     }
 
@@ -278,12 +293,6 @@ impl Connection {
     /// Ends both directions; wakes the reader.
     pub fn shut(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
-    }
-
-    /// Keeps its place in the list of connections as long as it lives.
-    pub fn keep(&self, registered: Registered) {
-        // A second place would be given back at once.
-        let _ = self.registered.set(registered);
     }
 
     /// Whether the peer has closed, and sent nothing before that nobody has read.

@@ -12,7 +12,13 @@ pub enum ConnectionError {
     Io(io::Error),
     /// The peer broke the protocol.
     Session(SessionError),
+    /// The budget has no room for what the peer sends.
+    Memory,
 }
+
+/// What the operator can do about [`ConnectionError::Memory`].
+pub const NO_MEMORY: &str =
+    "no memory is left for what it sends: raise max_memory, or lower max_connections";
 
 impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,6 +36,7 @@ impl fmt::Display for ConnectionError {
             }
             Self::Io(error) => error.fmt(f),
             Self::Session(error) => error.fmt(f),
+            Self::Memory => f.write_str(NO_MEMORY),
         }
     }
 }

@@ -41,8 +41,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::config::{Config, OriginAddress};
+    use crate::config::{Config, OriginAddress, Remote};
     use crate::limits;
+    use crate::server::capacity;
     use crate::server::connection::{deadline, set_options};
     use crate::server::edge::Edge;
     use crate::server::edge::origin::Upstream;
@@ -71,14 +72,19 @@ mod tests {
                 host: address.ip().to_string(),
                 port: address.port(),
             };
+            let remote = Remote {
+                origins: vec![origin],
+                token_traverse: false,
+            };
+            let allowed = capacity::allow(&config);
             let listening = Listener {
                 listener,
                 address,
                 protocol: Protocol::Rtmp,
             };
             Self {
-                running: start(config, vec![listening], usize::MAX).unwrap(),
-                edge: Edge::new(&[origin], Vec::new()),
+                running: start(config, vec![listening], &allowed).unwrap(),
+                edge: Edge::new(&remote, Vec::new()),
             }
         }
 

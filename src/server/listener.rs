@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use log::warn;
 use socket2::SockRef;
 
 use crate::limits;
@@ -31,7 +30,7 @@ pub fn accept(server: &Arc<Server>, at: &Listener, closing: &AtomicBool) {
             Err(error) => {
                 // Out of descriptors or memory. The connection stays in the backlog: wait for
                 // others to end rather than spin.
-                warn!("cannot accept: {error}");
+                server.shed(error);
                 thread::sleep(limits::POLL);
             }
         }
@@ -54,17 +53,19 @@ fn admit(
     (socket, peer): (TcpStream, SocketAddr),
     away: &mut TurnedAway,
 ) {
-    if server.is_full(protocol) {
-        let most = server.config.max_connections;
-        server.shed(format_args!("max_connections is {most}"));
-        if protocol == Protocol::Http {
-            away.push(socket);
+    let place = match server.connections.place(peer.ip(), protocol) {
+        Ok(place) => place,
+        Err(no_room) => {
+            server.shed(no_room);
+            if protocol == Protocol::Http {
+                away.push(socket);
+            }
+            return;
         }
-        return;
-    }
+    };
     let id = server.next_id();
-    let connection = Arc::new(Connection::new(id, socket, peer, protocol));
-    server.register(&connection);
+    let connection = Arc::new(Connection::new(id, socket, peer, protocol, Some(place)));
+    server.connections.enter(&connection);
     let server_ = Arc::clone(server);
     let role = match protocol {
         Protocol::Rtmp => Role::Rtmp,

@@ -1,7 +1,9 @@
 //! Threads, sockets and files: the only layer that blocks.
 
+pub mod access;
 pub mod capacity;
 pub mod connection;
+pub mod connections;
 pub mod edge;
 pub mod error;
 #[cfg(test)]
@@ -15,8 +17,10 @@ pub mod pace;
 pub mod pid;
 pub mod play;
 pub mod port;
+pub mod privileges;
 mod proc_net;
 pub mod publish;
+pub mod rarely;
 pub mod rhythm;
 pub mod rtmp;
 pub mod sender;
@@ -24,26 +28,31 @@ pub mod signals;
 pub mod thread;
 
 use core::fmt;
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ::log::warn;
 use socket2::SockRef;
 
-use crate::config::{Cluster, Config};
+use crate::config::{Access, Cluster, Config};
+use crate::hub::budget::{Budget, Charge};
 use crate::hub::registry::Registry;
 use crate::limits;
+use crate::server::access::{Denial, Gate};
+use crate::server::capacity::Allowed;
 use crate::server::connection::{Connection, deadline};
+use crate::server::connections::Connections;
 use crate::server::edge::Edge;
 use crate::server::hls::{Hls, janitor};
 use crate::server::port::Protocol;
+use crate::server::rarely::Rarely;
 use crate::server::rhythm::Rhythm;
 use crate::server::sender::Writer;
 use crate::server::thread::{Role, Threads};
+use crate::wire::name::StreamPath;
 
 /// What all threads of the process share.
 #[derive(Debug)]
@@ -60,13 +69,16 @@ pub struct Server {
     pub edge: Option<Edge>,
     /// If streams are written to disk.
     pub hls: Option<Hls>,
-    connections: Mutex<HashMap<u64, Weak<Connection>>>,
-    /// How many of these speak HTTP.
-    http: AtomicUsize,
+    /// Those that others opened to us.
+    connections: Arc<Connections>,
     ids: AtomicU64,
     stopping: AtomicBool,
-    /// Connections that were closed for want of room, since the last one that had some.
-    shed: AtomicUsize,
+    /// For what peers send.
+    pub budget: Arc<Budget>,
+    /// Who came with wrong keys.
+    gate: Gate,
+    /// Connections that were closed for want of room.
+    shed: Rarely,
 }
 
 /// A running server. Dropped without [`Running::stop`], its threads go on.
@@ -93,7 +105,7 @@ impl fmt::Display for StartError {
     }
 }
 
-/// Serves the configuration on these sockets, with so many threads at most.
+/// Serves the configuration on these sockets, with what the system allows.
 ///
 /// # Errors
 ///
@@ -101,19 +113,20 @@ impl fmt::Display for StartError {
 pub fn start(
     config: Config,
     sockets: Vec<port::Listener>,
-    threads: usize,
+    allowed: &Allowed,
 ) -> Result<Running, StartError> {
     let rtmp = sockets.iter().filter(|at| at.protocol == Protocol::Rtmp);
     let addresses = rtmp.map(|at| at.address).collect();
     let edge = match &config.cluster {
         Cluster::Local => None,
-        Cluster::Remote(origins) => Some(Edge::new(origins, addresses)),
+        Cluster::Remote(remote) => Some(Edge::new(remote, addresses)),
     };
     let max_frames = if config.play.gop_cache {
         config.play.gop_cache_max_frames
     } else {
         0
     };
+    let (most, per_address) = (config.max_connections, config.connections_per_address());
     let server = Arc::new(Server {
         registry: Arc::new(Registry::new(max_frames)),
         rhythm: Rhythm {
@@ -123,13 +136,14 @@ pub fn start(
         },
         hls: config.hls.clone().map(Hls::new),
         config,
-        threads: Threads::new(threads),
+        threads: Threads::new(allowed.threads),
         edge,
-        connections: Mutex::default(),
-        http: AtomicUsize::new(0),
+        connections: Arc::new(Connections::new(most, per_address)),
         ids: AtomicU64::new(1),
         stopping: AtomicBool::new(false),
-        shed: AtomicUsize::new(0),
+        budget: Arc::new(Budget::new(allowed.budget)),
+        gate: Gate::default(),
+        shed: Rarely::default(),
     });
     let mut listeners = Vec::new();
     for socket in sockets {
@@ -180,7 +194,7 @@ impl Running {
             let _ = listening.thread.join();
         }
         // A connection between two requests could stay for ever. What it has sent is answered.
-        for connection in self.server.living() {
+        for connection in self.server.connections.living() {
             if connection.protocol == Protocol::Http && !connection.is_playing() {
                 connection.shut_input();
             }
@@ -189,7 +203,7 @@ impl Running {
 
     /// Whether nothing is connected any more.
     pub fn is_idle(&self) -> bool {
-        self.server.connections().is_empty()
+        self.server.connections.is_empty()
     }
 
     /// Ends everything: players get what is queued for them, and are told; what has not ended
@@ -203,7 +217,7 @@ impl Running {
         }
         self.drain();
         let server = &self.server;
-        for connection in server.living() {
+        for connection in server.connections.living() {
             if !connection.is_playing() {
                 connection.shut_input();
             }
@@ -218,7 +232,7 @@ impl Running {
         if server.threads.wait_idle(deadline(limits::STOP_DEADLINE)) {
             return;
         }
-        for connection in server.living() {
+        for connection in server.connections.living() {
             connection.shut();
         }
         if !server.threads.wait_idle(deadline(limits::POLL)) {
@@ -238,71 +252,42 @@ impl Server {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Whether there are as many connections as there may be.
-    fn is_full(&self, protocol: Protocol) -> bool {
-        let most = self.config.max_connections;
-        let most_http = most.div_ceil(4).saturating_mul(limits::HTTP_QUARTERS);
-        let http = self.http.load(Ordering::Relaxed);
-        let is_full = protocol == Protocol::Http && http >= most_http;
-        is_full || self.connections().len() >= most
+    /// Whether a peer may do this with a stream, by its address and the query strings of its request;
+    /// `true`: by the key in one of them.
+    ///
+    /// # Errors
+    ///
+    /// It may not.
+    pub fn permit(
+        &self,
+        access: Access,
+        connection: &Connection,
+        path: &StreamPath,
+        queries: [&str; 2],
+    ) -> Result<bool, Denial> {
+        let stream = (path.app.as_str(), path.name.as_str());
+        let who = (access, connection.peer.ip());
+        self.gate.check(&self.config.security, who, stream, queries)
     }
 
-    /// Counts a connection that was closed for want of room; the first of a row is logged.
+    /// Takes from the budget what a message of a stream with a body of `length` bytes will need: as it
+    /// came, as chunks, and as an FLV tag if there may be players of these.
+    pub fn charge(&self, length: usize) -> Option<Charge> {
+        let remux = self
+            .config
+            .http_server
+            .as_ref()
+            .is_some_and(|http| http.remux);
+        let copies = if remux { 3 } else { 2 };
+        let bytes = length.saturating_mul(copies);
+        self.budget
+            .take(bytes.saturating_add(limits::FRAME_OVERHEAD))
+    }
+
+    /// Says, now and then, that a connection was closed for want of room.
     fn shed(&self, why: impl fmt::Display) {
-        if self.shed.fetch_add(1, Ordering::Relaxed) == 0 {
-            warn!("no room for another connection, closed: {why}");
-        }
-    }
-
-    fn register(self: &Arc<Self>, connection: &Arc<Connection>) {
-        let shed = self.shed.swap(0, Ordering::Relaxed);
-        if shed > 1 {
-            warn!("{shed} connections were closed for want of room");
-        }
-        self.connections()
-            .insert(connection.id, Arc::downgrade(connection));
-        if connection.protocol == Protocol::Http {
-            self.http.fetch_add(1, Ordering::Relaxed);
-        }
-        connection.keep(Registered {
-            server: Arc::clone(self),
-            id: connection.id,
-            protocol: connection.protocol,
-        });
-    }
-
-    /// The connections there are. Taken out of the list first: the last holder of one takes it off.
-    fn living(&self) -> Vec<Arc<Connection>> {
-        let connections = self.connections();
-        connections.values().filter_map(Weak::upgrade).collect()
-    }
-
-    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Weak<Connection>>> {
-        // Every change is one call of the map: it is whole after a panic too.
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection's entry in the list, until it is dropped.
-pub struct Registered {
-    server: Arc<Server>,
-    id: u64,
-    protocol: Protocol,
-}
-
-impl fmt::Debug for Registered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Registered").field(&self.id).finish()
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.server.connections().remove(&self.id);
-        if self.protocol == Protocol::Http {
-            self.server.http.fetch_sub(1, Ordering::Relaxed);
+        if let Some(others) = self.shed.count(Instant::now()) {
+            warn!("no room for another connection: {why}; {others} more since it was last said");
         }
     }
 }

@@ -93,9 +93,9 @@ pub fn find(
     hops: u32,
     mut has_left: impl FnMut() -> bool,
 ) -> Result<Attached<Writer>, Denied> {
-    let security = &server.config.security;
-    let allowed = security.check(Access::Play, connection.peer.ip());
-    allowed.map_err(|refusal| Denied::Forbidden(refusal.to_string()))?;
+    server
+        .permit(Access::Play, connection, &request.path, request.queries())
+        .map_err(|denial| Denied::Forbidden(denial.to_string()))?;
     let stopping = |_| Denied::Unavailable("the server stops".to_owned());
     let path = request.path.to_string();
     let attached = server.registry.attach(&path).map_err(stopping)?;
@@ -103,8 +103,7 @@ pub fn find(
     let deadline = deadline(wait);
     if let Some(edge) = &server.edge {
         let mut is_done = || has_left() || Instant::now() >= deadline;
-        edge.want(server, &attached, (request, hops), &mut is_done)
-            .map_err(Denied::Unavailable)?;
+        edge.want(server, &attached, (request, hops), &mut is_done)?;
     }
     while Instant::now() < deadline && !server.is_stopping() {
         let look = Instant::now()

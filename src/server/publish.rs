@@ -12,6 +12,7 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::edge::forward::Forwarder;
+use crate::server::error::NO_MEMORY;
 use crate::server::hls::Recording;
 use crate::server::pace::Pace;
 use crate::server::sender::Writer;
@@ -112,10 +113,14 @@ impl Publication {
         session: &ServerSession,
         request: &StreamRequest,
     ) -> Result<Self, Refusal> {
-        let security = &server.config.security;
-        security
-            .check(Access::Publish, connection.peer.ip())
-            .map_err(|refusal| Refusal::bad_name(refusal.to_string()))?;
+        server
+            .permit(
+                Access::Publish,
+                connection,
+                &request.path,
+                request.queries(),
+            )
+            .map_err(|denial| Refusal::bad_name(denial.to_string()))?;
         let config = &server.config.publish;
         let sink = if let Some(edge) = &server.edge {
             Sink::Origin(edge.forward(server, connection, request, session.hops())?)
@@ -160,13 +165,26 @@ impl Publication {
     }
 
     /// Takes in a message, for [`Self::hand_on`]; whether these are so many that it is time for that.
-    pub fn take(&mut self, connection: &Connection, media: Media) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// There is no memory left for it; for the peer to hear.
+    pub fn take(
+        &mut self,
+        server: &Server,
+        connection: &Connection,
+        media: Media,
+    ) -> Result<bool, Refusal> {
         if self.last.replace(Instant::now()).is_none() {
             // Fails only if the connection is gone: the next read says so.
             let _ = connection.set_read_timeout(Some(self.normal_timeout));
         }
-        self.frames.push(frame(media));
-        self.frames.len() >= limits::MAX_BATCH_FRAMES
+        let frame = frame(server, media).ok_or_else(|| Refusal {
+            code: "NetStream.Failed",
+            why: NO_MEMORY.to_owned(),
+        })?;
+        self.frames.push(frame);
+        Ok(self.frames.len() >= limits::MAX_BATCH_FRAMES)
     }
 
     /// Passes on what was taken in.
@@ -216,8 +234,9 @@ impl Publication {
     }
 }
 
-/// A message of a stream, as the hub knows it.
-pub fn frame(media: Media) -> Frame {
+/// A message of a stream, as the hub knows it. `None`: there is no memory left for it.
+pub fn frame(server: &Server, media: Media) -> Option<Frame> {
+    let charge = server.charge(media.payload.len())?;
     let kind = match media.kind {
         MediaKind::Metadata => Kind::Metadata,
         MediaKind::Data => Kind::Data,
@@ -227,11 +246,12 @@ pub fn frame(media: Media) -> Frame {
         MediaKind::Tag(TagKind::Dependent) => Kind::Dependent,
         MediaKind::Tag(TagKind::Audio) => Kind::Audio,
     };
-    Frame::new(
-        kind,
-        media.slot,
-        media.type_id,
-        media.timestamp,
-        media.payload,
-    )
+    let Media {
+        slot,
+        type_id,
+        timestamp,
+        payload,
+        ..
+    } = media;
+    Some(Frame::new(kind, slot, type_id, timestamp, payload).charged(charge))
 }

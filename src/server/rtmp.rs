@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use log::{debug, info};
 
+use crate::hub::budget::{Charge, Share};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
@@ -20,6 +21,7 @@ use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::{Action, Ending, chunks};
 use crate::session::assembler::Assembler;
 use crate::session::error::SessionError;
+use crate::session::media::Media;
 use crate::session::server::ServerSession;
 use crate::wire::handshake;
 use crate::wire::name::StreamRequest;
@@ -57,6 +59,8 @@ pub struct Peer {
     assembler: Assembler,
     acknowledger: Acknowledger,
     input: BytesMut,
+    /// What it has sent of messages that are not whole.
+    charge: Charge,
     /// Replies that are not written yet.
     outbox: BytesMut,
     publication: Option<Publication>,
@@ -77,6 +81,7 @@ enum Next {
 impl Peer {
     fn new(server: Arc<Server>, connection: Arc<Connection>) -> Self {
         Self {
+            charge: server.budget.open(),
             server,
             connection,
             session: ServerSession::default(),
@@ -209,7 +214,7 @@ impl Peer {
             Ok(_) => {}
             // It is gone or takes nothing: what the kernel still holds for it is given up.
             Err(ConnectionError::Io(_)) => connection.reset("it failed"),
-            Err(ConnectionError::Session(_)) => connection.shut(),
+            Err(ConnectionError::Session(_) | ConnectionError::Memory) => connection.shut(),
         }
     }
 
@@ -221,6 +226,17 @@ impl Peer {
                 Some(next) => return Ok(next),
                 None => return Ok(Next::Read),
             }
+        }
+    }
+
+    /// Takes in what was published, and passes it on if that is much; why that is over, if it is.
+    fn deliver(&mut self, media: Media) -> Option<Refusal> {
+        let publication = self.publication.as_mut()?;
+        match publication.take(&self.server, &self.connection, media) {
+            Ok(true) => self.hand_on(),
+            Ok(false) => None,
+            // What came before still arrives.
+            Err(no_memory) => Some(self.hand_on().unwrap_or(no_memory)),
         }
     }
 
@@ -243,15 +259,27 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// The peer broke the protocol.
-    pub fn actions(&mut self) -> Result<Option<Vec<Action>>, SessionError> {
+    /// The peer broke the protocol, or sent more than there is memory for.
+    pub fn actions(&mut self) -> Result<Option<Vec<Action>>, ConnectionError> {
         let Some(message) = self.assembler.next_message(&mut self.input)? else {
+            self.count_memory()?;
             return Ok(None);
         };
         self.acknowledger.heed(&message);
         let mut actions = Vec::new();
-        let result = self.session.handle(message, &mut actions);
-        result.map(|()| Some(actions))
+        self.session.handle(message, &mut actions)?;
+        Ok(Some(actions))
+    }
+
+    fn count_memory(&mut self) -> Result<(), ConnectionError> {
+        let held = self.assembler.held().saturating_add(self.input.capacity());
+        let (bytes, share) = if self.publication.is_some() {
+            (held.saturating_add(limits::READ_BYTES), Share::Stream)
+        } else {
+            (held.saturating_sub(limits::EARLY_BYTES), Share::Early)
+        };
+        let fits = self.charge.resize(bytes, share);
+        fits.then_some(()).ok_or(ConnectionError::Memory)
     }
 
     /// Takes in what a player says while it waits for its stream; whether it has left.
@@ -281,10 +309,7 @@ impl Peer {
             match action {
                 Action::Send(bytes) => self.reply(&bytes),
                 Action::Deliver(media) => {
-                    if let Some(publication) = &mut self.publication
-                        && publication.take(&self.connection, media)
-                        && let Some(lost) = self.hand_on()
-                    {
+                    if let Some(lost) = self.deliver(media) {
                         return Ok(Some(Next::End(self.lose(lost)?)));
                     }
                 }
@@ -299,9 +324,9 @@ impl Peer {
                     self.commands = deadline(limits::COMMAND_DEADLINE);
                 }
                 Action::Filter(..) => {}
-                Action::Close(Ending::Refused) => {
+                Action::Close(Ending::Refused(why)) => {
                     self.flush()?;
-                    next = Next::End("refused".into());
+                    next = Next::End(format!("refused: {why}").into());
                 }
                 Action::Close(Ending::Done) => next = Next::End("done".into()),
             }

@@ -39,10 +39,10 @@ pub enum Filter {
 }
 
 /// Why a session ends its connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ending {
-    /// The peer was told no.
-    Refused,
+    /// The peer was told no, and this.
+    Refused(String),
     /// The peer is done with the stream that it played.
     Done,
 }

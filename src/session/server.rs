@@ -157,7 +157,7 @@ impl ServerSession {
     /// Tells the peer no, or that what it had is over, and why; the session is closed then.
     pub fn refuse(&mut self, code: &str, description: &str, actions: &mut Vec<Action>) {
         send(actions, &command::on_status("error", code, description));
-        actions.push(Action::Close(Ending::Refused));
+        actions.push(Action::Close(Ending::Refused(description.to_owned())));
         self.state = State::Closed;
     }
 
@@ -277,7 +277,7 @@ impl ServerSession {
                 actions,
                 &command::encode(0, "_error", id, &[Value::Null, info]),
             );
-            actions.push(Action::Close(Ending::Refused));
+            actions.push(Action::Close(Ending::Refused(description.to_owned())));
             return State::Closed;
         }
         answer(command, &connect::answer(command), actions);

@@ -22,9 +22,9 @@ pub enum Kind {
     /// `/app/name.flv`: a live stream.
     Flv(StreamPath),
     /// `/app/name.m3u8`.
-    Playlist,
+    Playlist(StreamPath),
     /// `/app/name/123.ts`: never written twice.
-    Segment,
+    Segment(StreamPath),
     /// Any other file.
     File,
 }
@@ -37,7 +37,8 @@ impl<'a> HttpPath<'a> {
             let kind = Kind::Index;
             return Some(Self { text, kind });
         }
-        if !text.split('/').all(is_plain) {
+        // A directory may: a stream can be called so.
+        if text.ends_with(".lock") || !text.split('/').all(is_plain) {
             return None;
         }
         let kind = live(text).unwrap_or(Kind::File);
@@ -71,27 +72,27 @@ fn live(text: &str) -> Option<Kind> {
             let name = Name::parse(name).ok()?;
             match suffix {
                 "flv" => Some(Kind::Flv(StreamPath { app, name })),
-                "m3u8" => Some(Kind::Playlist),
+                "m3u8" => Some(Kind::Playlist(StreamPath { app, name })),
                 _ => None,
             }
         }
         (Some(file), None) => {
             let number = file.strip_suffix(".ts")?;
             let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-            Name::parse(second).ok()?;
-            is_number.then_some(Kind::Segment)
+            let name = Name::parse(second).ok()?;
+            is_number.then_some(Kind::Segment(StreamPath { app, name }))
         }
         (Some(_), Some(_)) => None,
     }
 }
 
-/// A name of a file or directory that may be served: as a [`Name`], but with any ending except
-/// those of files that are not complete or not for reading.
+/// A name of a file or directory that may be served: as a [`Name`], but with any ending except that
+/// of files that are not complete.
 fn is_plain(component: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     let hidden = component.starts_with('.') || component.contains("..");
-    let ours = component.ends_with(".tmp") || component.ends_with(".lock");
-    !component.is_empty() && component.bytes().all(allowed) && !hidden && !ours
+    let unfinished = component.ends_with(".tmp");
+    !component.is_empty() && component.bytes().all(allowed) && !hidden && !unfinished
 }
 
 #[cfg(test)]
@@ -104,9 +105,11 @@ mod tests {
             ("/", "index", ""),
             ("/live/a.flv", "flv live/a", "flv"),
             ("/live/a.b.flv", "flv live/a.b", "flv"),
-            ("/live/a.m3u8", "playlist", "m3u8"),
-            ("/live/a/0.ts", "segment", "ts"),
-            ("/live/a/1700000000.ts", "segment", "ts"),
+            ("/live/a.m3u8", "playlist live/a", "m3u8"),
+            ("/live/a/0.ts", "segment live/a", "ts"),
+            ("/live/a/1700000000.ts", "segment live/a", "ts"),
+            ("/live/a.lock.m3u8", "playlist live/a.lock", "m3u8"),
+            ("/live/a.lock/1.ts", "segment live/a.lock", "ts"),
             ("/live/a/x1.ts", "file", "ts"),
             ("/live/a/.ts", "", ""),
             ("/a.flv", "file", "flv"),
@@ -124,8 +127,8 @@ mod tests {
                 .map_or(String::new(), |path| match &path.kind {
                     Kind::Index => "index".to_owned(),
                     Kind::Flv(stream) => format!("flv {stream}"),
-                    Kind::Playlist => "playlist".to_owned(),
-                    Kind::Segment => "segment".to_owned(),
+                    Kind::Playlist(stream) => format!("playlist {stream}"),
+                    Kind::Segment(stream) => format!("segment {stream}"),
                     Kind::File => "file".to_owned(),
                 });
             assert_eq!(found, kind, "{text}");

@@ -110,6 +110,13 @@ impl StreamRequest {
     }
 }
 
+impl StreamRequest {
+    /// Both query strings. A parameter may be in either: players differ in what they split where.
+    pub fn queries(&self) -> [&str; 2] {
+        [&self.query, &self.app_query]
+    }
+}
+
 impl fmt::Debug for StreamRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamRequest")

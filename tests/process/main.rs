@@ -13,6 +13,7 @@ use srs_lite::config::Config;
 use self::support::{BINARY, Room, Server, await_text};
 
 mod support;
+mod user;
 
 #[test]
 fn a_wrong_usage_is_status_2_and_the_rest_of_the_usage_0() {

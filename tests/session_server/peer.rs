@@ -201,7 +201,10 @@ pub(crate) fn delivered(actions: &[Action]) -> Vec<Media> {
 pub(crate) fn assert_refused(actions: &[Action], code: &str) {
     let expected = ("error".to_owned(), code.to_owned());
     assert_eq!(statuses(actions), [expected]);
-    assert_eq!(actions.last(), Some(&Action::Close(Ending::Refused)));
+    let Some(Action::Close(Ending::Refused(why))) = actions.last() else {
+        panic!("it goes on: {actions:?}");
+    };
+    assert_ne!(why, "", "no reason given");
     let text = commands(actions)[0].property(1, "description").cloned();
-    assert_ne!(text, Some(command::string("")), "no reason given");
+    assert_eq!(text, Some(command::string(why)));
 }

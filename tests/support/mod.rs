@@ -15,9 +15,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) mod amf;
+pub(crate) mod bystander;
 pub(crate) mod chunk;
 pub(crate) mod clients;
 pub(crate) mod connection;
+pub(crate) mod disk;
 pub(crate) mod hls;
 pub(crate) mod http;
 pub(crate) mod load;

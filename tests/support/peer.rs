@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Barrier;
 use std::time::Duration;
 
 use super::amf::Value;
@@ -49,6 +50,19 @@ pub(crate) fn publishing(address: SocketAddr, name: &str) -> Publisher {
     let mut publisher = publish(address, "live", name).unwrap();
     publisher.send_headers(0);
     publisher
+}
+
+/// Publishes `live/name` at the same moment as everybody at the `barrier`; `None` if told no.
+pub(crate) fn race(address: SocketAddr, name: &str, barrier: &Barrier) -> Option<Publisher> {
+    let mut connection = Connection::open(address).unwrap();
+    connection.connect("live").unwrap();
+    let create = connection.call(0, "createStream", &[Value::Null]);
+    let stream = connection.answer(create).unwrap()[1].number() as u32;
+    let arguments = [Value::Null, name.into(), "live".into()];
+    barrier.wait();
+    connection.call(stream, "publish", &arguments);
+    let status = connection.status().ok()?;
+    (status.code == "NetStream.Publish.Start").then(|| Publisher::new(connection, stream, name))
 }
 
 impl Publisher {
@@ -117,6 +131,20 @@ impl Publisher {
             self.send_frame(kind, number, number * 20, 200);
         }
         number + more + 1
+    }
+
+    /// A keyframe and 24 more frames, 40 ms apart, a megabyte together; returns the number after the
+    /// last.
+    pub(crate) fn send_megabyte(&mut self, number: u32) -> u32 {
+        for index in number..number + 25 {
+            let kind = if index == number {
+                media::Kind::Key
+            } else {
+                media::Kind::Inter
+            };
+            self.send_frame(kind, index, index * 40, 40_000);
+        }
+        number + 25
     }
 
     /// Ends as OBS does.

@@ -58,38 +58,44 @@ impl Server {
 
     /// Starts a server with this configuration.
     pub(crate) fn spawn(config: &str) -> Self {
-        Self::configured(Command::new(BINARY), config)
-    }
-
-    fn configured(command: Command, config: &str) -> Self {
         let directory = TempDir::new();
         let file = directory.path().join("srs-lite.conf");
         fs::write(&file, config).unwrap();
+        Self::run(directory, &file)
+    }
+
+    /// Starts a server with this configuration through a program that becomes it: `env …`, or
+    /// `sh -c 'ulimit …; exec "$@"' sh`.
+    pub(crate) fn under(program: &[&str], config: &str) -> Self {
+        let directory = TempDir::new();
+        let file = directory.path().join("srs-lite.conf");
+        fs::write(&file, config).unwrap();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(BINARY);
         let working = directory.path().to_owned();
-        Self::launch(command, &working, directory, &file)
+        Self::run_command(command, &working, directory, &file)
     }
 
     /// Starts a server with a configuration file, in a fresh working directory.
     pub(crate) fn with_file(file: &Path) -> Self {
-        let directory = TempDir::new();
-        let working = directory.path().to_owned();
-        Self::launch(Command::new(BINARY), &working, directory, file)
+        Self::run(TempDir::new(), file)
     }
 
     /// Starts a server with a configuration file, in a directory that it shares.
     pub(crate) fn with_file_in(file: &Path, directory: &Path) -> Self {
-        Self::launch(Command::new(BINARY), directory, TempDir::new(), file)
+        Self::run_in(directory, TempDir::new(), file)
     }
 
-    /// Starts a server whose system calls strace counts; `trace` has them when it has ended.
-    pub(crate) fn traced(config: &str, trace: &Path) -> Self {
-        let mut strace = Command::new("strace");
-        // With `-D` the server is our child, and strace is not.
-        strace.args(["-D", "-f", "-c", "-o"]).arg(trace).arg(BINARY);
-        Self::configured(strace, config)
+    fn run(directory: TempDir, file: &Path) -> Self {
+        let working = directory.path().to_owned();
+        Self::run_in(&working, directory, file)
     }
 
-    fn launch(mut command: Command, working: &Path, directory: TempDir, file: &Path) -> Self {
+    fn run_in(working: &Path, directory: TempDir, file: &Path) -> Self {
+        Self::run_command(Command::new(BINARY), working, directory, file)
+    }
+
+    fn run_command(mut command: Command, working: &Path, directory: TempDir, file: &Path) -> Self {
         let mut child = command
             .arg("-c")
             .arg(file)
@@ -126,8 +132,25 @@ impl Server {
 
     /// The line of the log that is the `times`th to contain `pattern`.
     pub(crate) fn wait_log_times(&self, pattern: &str, times: usize) -> String {
+        self.wait_line(pattern, times, |line| line.contains(pattern))
+    }
+
+    /// The line that says why the connection from `peer` ended, past or to come: the only one.
+    pub(crate) fn wait_ended(&self, peer: SocketAddr) -> String {
+        let line = self.wait_line(&format!("{peer} ended"), 1, |line| is_end(line, peer));
+        assert_eq!(self.count_ended(peer), 1, "{line}");
+        line
+    }
+
+    /// How many lines say by now that the connection from `peer` ended.
+    pub(crate) fn count_ended(&self, peer: SocketAddr) -> usize {
+        let log = self.log.lines.lock().unwrap();
+        log.lines.iter().filter(|line| is_end(line, peer)).count()
+    }
+
+    fn wait_line(&self, what: &str, times: usize, is_it: impl Fn(&str) -> bool) -> String {
         let found = |log: &Lines| {
-            let mut hits = log.lines.iter().filter(|line| line.contains(pattern));
+            let mut hits = log.lines.iter().filter(|line| is_it(line));
             hits.nth(times - 1).cloned()
         };
         let lines = self.log.lines.lock().unwrap();
@@ -138,7 +161,7 @@ impl Server {
             .unwrap();
         let line = found(&lines);
         drop(lines);
-        line.unwrap_or_else(|| panic!("the server did not log {pattern:?} {times} times"))
+        line.unwrap_or_else(|| panic!("the server did not log {what:?} {times} times"))
     }
 
     /// How many lines of the log contain `pattern` by now.
@@ -217,18 +240,31 @@ impl Server {
         self.status("VmRSS:")
     }
 
+    /// The most that ever was resident, in KiB.
+    pub(crate) fn peak(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
     /// Threads that run.
     pub(crate) fn threads(&self) -> usize {
         self.status("Threads:")
     }
 
-    /// Threads of a role, by their names.
-    pub(crate) fn threads_of(&self, role: &str) -> usize {
+    /// Names of these threads.
+    pub(crate) fn thread_names(&self) -> Vec<String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm"));
-        let names = tasks.filter_map(|task| name(task.unwrap()).ok());
+        tasks.filter_map(|task| name(task.unwrap()).ok()).collect()
+    }
+
+    /// Threads of a role, by their names.
+    pub(crate) fn threads_of(&self, role: &str) -> usize {
         let prefix = format!("{role}-");
-        names.filter(|name| name.starts_with(&prefix)).count()
+        let names = self.thread_names();
+        names
+            .iter()
+            .filter(|name| name.starts_with(&prefix))
+            .count()
     }
 
     /// Open file descriptors.
@@ -261,8 +297,14 @@ impl Drop for Server {
     }
 }
 
+/// Whether the line says why the connection from `peer` ended.
+fn is_end(line: &str, peer: SocketAddr) -> bool {
+    line.contains(&format!(" {peer}: ")) && line.contains(" ended after ")
+}
+
+/// Writes what only someone who looks for it, or at a failure, is to see.
 #[expect(clippy::print_stderr, reason = "libtest shows it beside the failure")]
-fn show(text: &str) {
+pub(crate) fn show(text: &str) {
     eprintln!("{text}");
 }
 

@@ -17,9 +17,9 @@ use crate::hub::stream::{Start, Stream};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
-use crate::server::edge::Edge;
 use crate::server::edge::origin::{Cause, OriginError, Phase, Upstream};
 use crate::server::edge::pull::Backoff;
+use crate::server::edge::{Edge, said_by_origin};
 use crate::server::log::escape;
 use crate::server::publish::Refusal;
 use crate::server::sender::{Unsent, Writer};
@@ -28,9 +28,6 @@ use crate::session::action::chunks;
 use crate::session::client::{ClientRequest, Event};
 use crate::wire::command::{SET_DATA_FRAME, STREAM};
 use crate::wire::message::RawMessage;
-
-/// Said once, however many edges a refusal passes.
-const ORIGIN_SAYS: &str = "the origin says: ";
 
 /// The publisher's end. Between it and the thread that writes to the origin is a stream of its
 /// own, which nobody can play: it bounds what waits, skips to a keyframe when the origin is slow,
@@ -75,11 +72,7 @@ impl Forwarder {
             Some(OriginError {
                 cause: Cause::Refused(_, why),
                 ..
-            }) if why.starts_with(ORIGIN_SAYS) => Refusal::bad_name(why),
-            Some(OriginError {
-                cause: Cause::Refused(_, why),
-                ..
-            }) => Refusal::bad_name(format!("{ORIGIN_SAYS}{why}")),
+            }) => Refusal::bad_name(said_by_origin(why)),
             Some(error) => Refusal::bad_name(error.to_string()),
             None => Refusal::bad_name("there is no origin"),
         })?;

@@ -12,14 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::OriginAddress;
+use crate::config::{OriginAddress, Remote};
 use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::edge::forward::Forwarder;
+use crate::server::edge::origin::{Cause, OriginError, Upstream};
 use crate::server::edge::pull::Fetch;
 use crate::server::edge::resolve::Resolver;
+use crate::server::play::Denied;
 use crate::server::publish::Refusal;
 use crate::server::sender::Writer;
 use crate::server::thread::Role;
@@ -30,6 +32,8 @@ use crate::wire::name::StreamRequest;
 #[derive(Debug)]
 pub struct Edge {
     origins: Vec<Origin>,
+    /// Whether an origin is asked about each player.
+    token_traverse: bool,
     /// Round robin.
     next: AtomicUsize,
     resolver: Resolver,
@@ -37,6 +41,8 @@ pub struct Edge {
     listening: Vec<SocketAddr>,
     pulls: Arc<AtomicUsize>,
     unproven: Arc<AtomicUsize>,
+    /// Players that an origin is being asked about.
+    asked: Arc<AtomicUsize>,
     absent: Mutex<HashMap<String, Instant>>,
     /// What the newest player of each stream that is fetched asked for, query string and all.
     requests: Mutex<HashMap<String, ClientRequest>>,
@@ -71,19 +77,21 @@ impl Drop for Counted {
 }
 
 impl Edge {
-    /// An edge of `origins` that itself listens at `listening`.
-    pub fn new(origins: &[OriginAddress], listening: Vec<SocketAddr>) -> Self {
+    /// An edge that itself listens at `listening`.
+    pub fn new(remote: &Remote, listening: Vec<SocketAddr>) -> Self {
         let origin = |address: &OriginAddress| Origin {
             address: address.clone(),
             down: Mutex::new(None),
         };
         Self {
-            origins: origins.iter().map(origin).collect(),
+            origins: remote.origins.iter().map(origin).collect(),
+            token_traverse: remote.token_traverse,
             next: AtomicUsize::new(0),
             resolver: Resolver::default(),
             listening,
             pulls: Arc::default(),
             unproven: Arc::default(),
+            asked: Arc::default(),
             absent: Mutex::default(),
             requests: Mutex::default(),
         }
@@ -94,7 +102,7 @@ impl Edge {
     ///
     /// # Errors
     ///
-    /// The request has come round in a loop, too many streams are being fetched, or the system has
+    /// With `token_traverse`, an origin says no to this player, or none can be asked. The request has come round in a loop, too many streams are being fetched, or the system has
     /// no thread to give.
     pub fn want(
         &self,
@@ -102,12 +110,16 @@ impl Edge {
         attached: &Attached<Writer>,
         (request, hops): (&StreamRequest, u32),
         mut left: impl FnMut() -> bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), Denied> {
         if hops >= limits::MAX_EDGE_HOPS {
-            return Err("the edges form a loop: an edge's origin must not lead back to it".into());
+            let why = "the edges form a loop: an edge's origin must not lead back to it";
+            return Err(Denied::Unavailable(why.to_owned()));
         }
         let path = request.path.to_string();
         let request = client_request(Purpose::Play, request, hops);
+        if self.token_traverse {
+            self.ask(server, &request, &mut left)?;
+        }
         let Some(pull) = attached.pull() else {
             if let Some(newest) = self.requests().get_mut(&path) {
                 *newest = request;
@@ -121,23 +133,43 @@ impl Edge {
             proven: request,
             newest: false,
         };
-        let slots = loop {
-            let counted = Counted::new(&self.pulls, limits::MAX_PULLS);
-            let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS);
-            match (counted, unproven) {
-                (Some(counted), Some(unproven)) => break (counted, unproven),
-                _ if left() || server.is_stopping() => {
-                    return Err("too many streams are being looked for; try again".to_owned());
-                }
-                _ => thread::sleep(limits::POLL),
-            }
-        };
+        let slots = wait_for_place(server, &mut left, || {
+            let counted = Counted::new(&self.pulls, limits::MAX_PULLS)?;
+            let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS)?;
+            Some((counted, unproven))
+        })?;
         let fetch = Fetch::new(wanted, pull, slots);
         server
             .threads
             .spawn(Role::Pull, server.next_id(), move || fetch.run())
             .map(|_| ())
-            .map_err(|error| format!("cannot fetch the stream: {error}"))
+            .map_err(|error| Denied::Unavailable(format!("cannot fetch the stream: {error}")))
+    }
+
+    /// Asks the first origin that can be reached whether a player may have the stream: goes as far as
+    /// its yes, and leaves.
+    fn ask(
+        &self,
+        server: &Server,
+        request: &ClientRequest,
+        left: &mut impl FnMut() -> bool,
+    ) -> Result<(), Denied> {
+        let _place = wait_for_place(server, left, || {
+            Counted::new(&self.asked, limits::MAX_ASKED_PLAYERS)
+        })?;
+        let mut last = "there is no origin".to_owned();
+        for (origin, patience) in self.round() {
+            match Upstream::open(server, self, (origin, patience), request) {
+                Ok(_) => return Ok(()),
+                Err(OriginError {
+                    cause: Cause::Refused(_, why),
+                    ..
+                }) => return Err(Denied::Forbidden(said_by_origin(why))),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        let why = format!("no origin can be asked: {last}");
+        Err(Denied::Unavailable(why))
     }
 
     /// Publishes the stream to an origin, before its publisher is told yes.
@@ -203,6 +235,35 @@ impl Edge {
 
     fn absent(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
         self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Said once, however many edges a refusal passes.
+const ORIGIN_SAYS: &str = "the origin says: ";
+
+/// What an origin said, for a peer of ours.
+fn said_by_origin(why: String) -> String {
+    if why.starts_with(ORIGIN_SAYS) {
+        return why;
+    }
+    format!("{ORIGIN_SAYS}{why}")
+}
+
+/// Waits until `take` finds a place, as long as the player does.
+fn wait_for_place<T>(
+    server: &Server,
+    left: &mut impl FnMut() -> bool,
+    mut take: impl FnMut() -> Option<T>,
+) -> Result<T, Denied> {
+    loop {
+        if let Some(place) = take() {
+            return Ok(place);
+        }
+        if left() || server.is_stopping() {
+            let why = "too many streams are being looked for; try again";
+            return Err(Denied::Unavailable(why.to_owned()));
+        }
+        thread::sleep(limits::POLL);
     }
 }
 

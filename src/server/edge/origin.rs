@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use socket2::SockRef;
 
+use crate::hub::budget::{Charge, Share};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline, set_options};
@@ -112,6 +113,8 @@ pub struct Upstream {
     assembler: Assembler,
     acknowledger: Acknowledger,
     input: BytesMut,
+    /// What it has sent of messages that are not whole.
+    charge: Charge,
     events: VecDeque<Event>,
 }
 
@@ -164,9 +167,19 @@ impl Upstream {
         }
         let peer = socket.peer_addr().map_err(io(Phase::Connect))?;
         set_options(&SockRef::from(&socket)).map_err(io(Phase::Connect))?;
-        let connection = Connection::new(id, socket, peer, Protocol::Rtmp);
+        let connection = Connection::new(id, socket, peer, Protocol::Rtmp, None);
         shake_hands(&connection, within(limits::ORIGIN_HANDSHAKE_DEADLINE))
             .map_err(io(Phase::Handshake))?;
+        let mut upstream = Self::ask(server, connection, host.clone(), request);
+        let answer = upstream.await_yes(within(limits::ORIGIN_ANSWER_DEADLINE));
+        match answer {
+            Ok(id) => Ok((upstream, id)),
+            Err(cause) => Err(fail(Phase::Answer)(cause)),
+        }
+    }
+
+    /// Begins to ask for a stream.
+    fn ask(server: &Server, connection: Connection, host: String, request: &ClientRequest) -> Self {
         let mut events = Vec::new();
         let request = ClientRequest {
             host: host.clone(),
@@ -174,19 +187,15 @@ impl Upstream {
         };
         let mut assembler = Assembler::default();
         assembler.trust();
-        let mut upstream = Self {
+        Self {
             connection,
-            origin: host.clone(),
+            origin: host,
             session: ClientSession::new(request, &mut events),
             assembler,
             acknowledger: Acknowledger::default(),
             input: BytesMut::new(),
+            charge: server.budget.open(),
             events: VecDeque::from(events),
-        };
-        let answer = upstream.await_yes(within(limits::ORIGIN_ANSWER_DEADLINE));
-        match answer {
-            Ok(id) => Ok((upstream, id)),
-            Err(cause) => Err(fail(Phase::Answer)(cause)),
         }
     }
 
@@ -210,7 +219,15 @@ impl Upstream {
         let result = self.messages(&mut events);
         // What came before an error counts.
         self.take(events)?;
-        Ok(result?)
+        result?;
+        let held = self.assembler.held().saturating_add(self.input.capacity());
+        if !self
+            .charge
+            .resize(held.saturating_add(limits::READ_BYTES), Share::Stream)
+        {
+            return Err(ConnectionError::Memory);
+        }
+        Ok(())
     }
 
     fn messages(&mut self, events: &mut Vec<Event>) -> Result<(), SessionError> {

@@ -15,6 +15,7 @@ use crate::server::Server;
 use crate::server::connection::deadline;
 use crate::server::edge::origin::{Cause, OriginError, Phase, Upstream};
 use crate::server::edge::{Counted, Edge, Wanted};
+use crate::server::error::ConnectionError;
 use crate::server::log::escape;
 use crate::server::pace::Pace;
 use crate::server::publish::frame;
@@ -186,7 +187,7 @@ impl Fetch {
         let (mut pace, mut read) = (Pace::new(limits::ORIGIN_STALL_DEADLINE), 0);
         loop {
             let merge_time = self.server.rhythm.merge_time();
-            let end = take_frames(upstream, &mut frames);
+            let end = take_frames(&self.server, upstream, &mut frames);
             let more = frames.len() >= limits::MAX_BATCH_FRAMES;
             if !frames.is_empty() {
                 let source = source.get_or_insert_with(|| self.begin(upstream));
@@ -270,10 +271,17 @@ impl Fetch {
 
 /// Takes what the origin has sent, at most [`limits::MAX_BATCH_FRAMES`], or up to what ends the
 /// relaying, if that has come.
-fn take_frames(upstream: &mut Upstream, frames: &mut Vec<Frame>) -> Option<Result<Stop, Cause>> {
+fn take_frames(
+    server: &Server,
+    upstream: &mut Upstream,
+    frames: &mut Vec<Frame>,
+) -> Option<Result<Stop, Cause>> {
     while frames.len() < limits::MAX_BATCH_FRAMES {
         match upstream.event()? {
-            Event::Deliver(media) => frames.push(frame(media)),
+            Event::Deliver(media) => match frame(server, media) {
+                Some(frame) => frames.push(frame),
+                None => return Some(Err(Cause::Failed(ConnectionError::Memory))),
+            },
             Event::Ended => return Some(Ok(Stop::Over)),
             Event::Refused(code, why) => return Some(Err(Cause::Refused(code, why))),
             Event::Send(_) | Event::Granted(_) => {}

@@ -138,6 +138,7 @@ impl Hls {
         let failing = Arc::clone(&seat.failing);
         let mut recorder = Recorder::new(&self.settings, path.to_string(), disk, failing);
         let (place, name) = (seat.clone(), path.clone());
+        let mut charge = server.budget.open();
         let body = move || {
             let mut next = Some(joined);
             while let Some(Joined {
@@ -151,6 +152,7 @@ impl Hls {
                 for frame in &frames.frames {
                     frames.gauge.sent(frame.length());
                     recorder.frame(&frame);
+                    charge.set(recorder.held());
                 }
                 next = if frames.gauge.is_over() {
                     None

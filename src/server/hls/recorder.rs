@@ -78,6 +78,11 @@ impl Recorder {
         }
     }
 
+    /// Bytes of memory that wait to be written, or are kept for what will.
+    pub fn held(&self) -> usize {
+        self.segmenter.held()
+    }
+
     /// Ends the last segment.
     pub fn finish(mut self) {
         let step = self.segmenter.finish();

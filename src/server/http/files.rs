@@ -1,6 +1,7 @@
 //! Files below the served directory.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -9,11 +10,18 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 
 use super::{Answer, Body, not_found, now};
+use crate::limits;
 use crate::wire::http::{Date, Head, Part, Request};
 use crate::wire::http_path::{HttpPath, Kind};
 
-/// The file at `path`, or what the peer needs of it; or that there is none.
-pub(super) fn answer(dir: &Path, path: &HttpPath<'_>, request: &Request<'_>) -> Answer {
+/// The file at `path`, or what the peer needs of it; or that there is none. `key`: what opened it, if it
+/// is not for everybody; the segments of a playlist are then named with it.
+pub(super) fn answer(
+    dir: &Path,
+    path: &HttpPath<'_>,
+    request: &Request<'_>,
+    key: Option<&str>,
+) -> Answer {
     let file = match open_below(dir, path) {
         Ok(file) => file,
         Err(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => {
@@ -24,6 +32,9 @@ pub(super) fn answer(dir: &Path, path: &HttpPath<'_>, request: &Request<'_>) -> 
     let Some(metadata) = file.metadata().ok().filter(std::fs::Metadata::is_file) else {
         return not_found();
     };
+    if let (Some(key), Kind::Playlist(_)) = (key, &path.kind) {
+        return with_key(file, key).unwrap_or_else(not_found);
+    }
     let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
     let (length, inode) = (metadata.len(), metadata.ino());
     let etag = format!("\"{length:x}-{seconds:x}.{nanoseconds:x}-{inode:x}\"");
@@ -35,8 +46,10 @@ pub(super) fn answer(dir: &Path, path: &HttpPath<'_>, request: &Request<'_>) -> 
         Part::Unsatisfiable => (416, 0..0),
     };
     let cache = match path.kind {
-        Kind::Segment => "public, max-age=31536000, immutable",
-        Kind::Index | Kind::Flv(_) | Kind::Playlist | Kind::File => "no-cache",
+        // What a key opened must not open for others from a cache that they share.
+        Kind::Segment(_) if key.is_some() => "private, max-age=31536000, immutable",
+        Kind::Segment(_) => "public, max-age=31536000, immutable",
+        Kind::Index | Kind::Flv(_) | Kind::Playlist(_) | Kind::File => "no-cache",
     };
     let mut head = Head::new(status, now())
         .field("ETag", &etag)
@@ -60,6 +73,23 @@ pub(super) fn answer(dir: &Path, path: &HttpPath<'_>, request: &Request<'_>) -> 
         _ => Body::Nothing,
     };
     Answer { status, head, body }
+}
+
+/// A playlist whose segments carry the key: players do not give them the query of the playlist.
+fn with_key(file: File, key: &str) -> Option<Answer> {
+    let mut text = String::new();
+    let mut file = file.take(limits::MAX_PLAYLIST_BYTES);
+    file.read_to_string(&mut text).ok()?;
+    let mut keyed = String::with_capacity(text.len());
+    for line in text.lines() {
+        keyed.push_str(line);
+        if !line.starts_with('#') {
+            keyed.push_str("?key=");
+            keyed.push_str(key);
+        }
+        keyed.push('\n');
+    }
+    Some(Answer::page(200, content_type("m3u8"), keyed))
 }
 
 /// Opens what `path` names without following a link on the way, so that nothing outside of `dir`

@@ -36,14 +36,16 @@ pub(super) fn serve(
     connection: &Arc<Connection>,
     attached: Attached<Writer>,
 ) -> Result<(), ConnectionError> {
-    info!("{connection}: plays {} over HTTP", attached.stream.path);
+    let path = Arc::clone(&attached.stream.path);
+    info!("{connection}: plays {path} over HTTP");
     let seat = take_seat(server, connection, attached, |opening| {
         let mut begin = head().finish(false);
         begin.extend_from_slice(&file_header(opening));
         let mut unsent = Unsent::new(Format::Flv);
         unsent.push(Arc::new(Frame::control(Bytes::from(begin))));
         unsent
-    })?;
+    })
+    .inspect_err(|error| info!("{connection}: player of {path} ended: {error}"))?;
     let settled = deadline(limits::PLAYER_SETTLES);
     let Some(seat) = listen(connection, seat, Some(settled)) else {
         return Ok(());

@@ -11,7 +11,7 @@ use crate::wire::http_path::HttpPath;
 /// `index.html` of the served directory; without one, the streams that are live in this process.
 pub(super) fn answer(peer: &Peer<'_>, request: &Request<'_>) -> Answer {
     if let Some(path) = HttpPath::parse("/index.html") {
-        let own = files::answer(&peer.config.dir, &path, request);
+        let own = files::answer(&peer.config.dir, &path, request, None);
         if own.status != 404 {
             return own;
         }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::{Buf, BytesMut};
 use log::debug;
 
-use crate::config::{Access, HttpServer};
+use crate::config::{Access, HttpServer, key_of};
 use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
@@ -169,21 +170,31 @@ impl Peer<'_> {
             None => not_found(),
             Some(path) => match &path.kind {
                 Kind::Flv(stream) if self.config.remux => return self.play(request, stream),
-                Kind::Flv(_) | Kind::File => files::answer(&self.config.dir, &path, request),
-                Kind::Index | Kind::Playlist | Kind::Segment => match self.may_play() {
-                    Err(why) => Answer::text(403, &why),
-                    Ok(()) if path.kind == Kind::Index => index::answer(self, request),
-                    Ok(()) => files::answer(&self.config.dir, &path, request),
+                Kind::Flv(_) | Kind::File => files::answer(&self.config.dir, &path, request, None),
+                Kind::Index => match self.server.config.security.check(Access::Play, self.ip()) {
+                    Err(refusal) => Answer::text(403, &refusal.to_string()),
+                    Ok(()) => index::answer(self, request),
                 },
+                Kind::Playlist(stream) | Kind::Segment(stream) => {
+                    let queries = [request.query, ""];
+                    let permit = self
+                        .server
+                        .permit(Access::Play, self.connection, stream, queries);
+                    match permit {
+                        Err(denial) => Answer::text(403, &denial.to_string()),
+                        Ok(by_key) => {
+                            let key = key_of(request.query).filter(|_| by_key);
+                            files::answer(&self.config.dir, &path, request, key)
+                        }
+                    }
+                }
             },
         };
         self.send(answer, request.keep_alive, request.method == Method::Head)
     }
 
-    fn may_play(&self) -> Result<(), String> {
-        let security = &self.server.config.security;
-        let allowed = security.check(Access::Play, self.connection.peer.ip());
-        allowed.map_err(|refusal| refusal.to_string())
+    fn ip(&self) -> IpAddr {
+        self.connection.peer.ip()
     }
 
     /// Waits for the stream.

@@ -1,0 +1,189 @@
+//! The connections there are, and whether there is room for one more.
+
+use core::fmt;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::limits;
+use crate::server::connection::Connection;
+use crate::server::port::Protocol;
+
+/// Counts connections: all of them, those of each address, and those that speak HTTP.
+#[derive(Debug)]
+pub struct Connections {
+    most: usize,
+    most_per_address: usize,
+    table: Mutex<Table>,
+}
+
+/// Every change is made by calls that leave it whole after a panic, too.
+#[derive(Debug, Default)]
+struct Table {
+    places: usize,
+    http: usize,
+    by_address: HashMap<IpAddr, usize>,
+    living: HashMap<u64, Weak<Connection>>,
+}
+
+/// Why a connection is closed before anything is read from it. Says what the operator can do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoRoom {
+    /// There are as many as there may be.
+    Total(usize),
+    /// As many speak HTTP as may.
+    Http(usize),
+    /// There are as many of the peer's address as there may be.
+    Address(IpAddr, usize),
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Total(most) => write!(f, "max_connections is {most}"),
+            Self::Http(most) => write!(f, "{most} of max_connections speak HTTP"),
+            Self::Address(address, most) => {
+                write!(f, "{address}: max_connections_per_address is {most}")
+            }
+        }
+    }
+}
+
+impl Connections {
+    /// None yet, and never more than `most`, or than `most_per_address` of one address.
+    pub fn new(most: usize, most_per_address: usize) -> Self {
+        Self {
+            most,
+            most_per_address,
+            table: Mutex::default(),
+        }
+    }
+
+    /// Takes a place for a connection, before anything else is done for it.
+    ///
+    /// # Errors
+    ///
+    /// There is no room.
+    pub fn place(self: &Arc<Self>, peer: IpAddr, protocol: Protocol) -> Result<Place, NoRoom> {
+        let address = household(peer);
+        let most_http = self.most.div_ceil(4).saturating_mul(limits::HTTP_QUARTERS);
+        let mut table = self.lock();
+        let of_address = table.by_address.get(&address).copied().unwrap_or_default();
+        if table.places >= self.most {
+            return Err(NoRoom::Total(self.most));
+        }
+        if protocol == Protocol::Http && table.http >= most_http {
+            return Err(NoRoom::Http(most_http));
+        }
+        if of_address >= self.most_per_address {
+            return Err(NoRoom::Address(address, self.most_per_address));
+        }
+        table.places = table.places.saturating_add(1);
+        table.http = table.http.saturating_add(is_http(protocol));
+        table
+            .by_address
+            .insert(address, of_address.saturating_add(1));
+        Ok(Place {
+            connections: Arc::clone(self),
+            address,
+            protocol,
+        })
+    }
+
+    /// Lists a connection, for [`Self::living`].
+    pub fn enter(&self, connection: &Arc<Connection>) {
+        let listed = Arc::downgrade(connection);
+        self.lock().living.insert(connection.id, listed);
+    }
+
+    /// Takes a connection that ends off the list.
+    pub fn leave(&self, id: u64) {
+        self.lock().living.remove(&id);
+    }
+
+    /// The connections there are. Dropped outside of the lock: the last holder of one takes it off.
+    pub fn living(&self) -> Vec<Arc<Connection>> {
+        let table = self.lock();
+        table.living.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.lock().places == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's place, until it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    /// Where it is.
+    pub connections: Arc<Connections>,
+    address: IpAddr,
+    protocol: Protocol,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut table = self.connections.lock();
+        table.places = table.places.saturating_sub(1);
+        table.http = table.http.saturating_sub(is_http(self.protocol));
+        if let Some(count) = table.by_address.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                table.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn is_http(protocol: Protocol) -> usize {
+    usize::from(protocol == Protocol::Http)
+}
+
+/// What counts as one address: of IPv6 the first 64 bits, which one subscriber has at least.
+pub fn household(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        ip @ IpAddr::V4(_) => ip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn each_bound_is_reached_and_not_passed_and_places_come_back() {
+        let connections = Arc::new(Connections::new(8, 3));
+        let place = |host, protocol| connections.place([192, 0, 2, host].into(), protocol);
+        let rtmp = |host| place(host, Protocol::Rtmp);
+        let mut places: Vec<_> = (0..3).map(|_| rtmp(1).unwrap()).collect();
+        let full = NoRoom::Address(ip("192.0.2.1"), 3);
+        assert_eq!(rtmp(1).unwrap_err(), full);
+        places.extend((2..=6).map(|host| rtmp(host).unwrap()));
+        assert_eq!(rtmp(7).unwrap_err(), NoRoom::Total(8));
+        drop(places);
+        assert!(connections.is_empty());
+        assert!(connections.lock().by_address.is_empty());
+
+        let http = |host| place(host, Protocol::Http);
+        let _places: Vec<_> = (1..=6).map(|host| http(host).unwrap()).collect();
+        assert_eq!(http(7).unwrap_err(), NoRoom::Http(6));
+        assert!(rtmp(7).is_ok());
+    }
+
+    #[test]
+    fn a_subscriber_of_ipv6_counts_once() {
+        assert_eq!(household(ip("2001:db8:1:2:3::4")), ip("2001:db8:1:2::"));
+        assert_eq!(household(ip("::ffff:10.0.0.1")), ip("10.0.0.1"));
+        assert_eq!(household(ip("10.0.0.1")), ip("10.0.0.1"));
+    }
+}

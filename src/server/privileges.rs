@@ -1,0 +1,84 @@
+//! Becoming another user, when what only root may do is done.
+
+use core::fmt;
+use std::ffi::CString;
+use std::os::unix::fs::chown;
+use std::path::Path;
+
+use nix::unistd::{Gid, Group, Uid, User, geteuid, initgroups, setgid, setuid};
+
+/// Who the process becomes.
+#[derive(Debug)]
+pub struct Identity {
+    name: CString,
+    uid: Uid,
+    gid: Gid,
+}
+
+/// Why it cannot.
+#[derive(Debug)]
+pub struct PrivilegeError(String);
+
+impl fmt::Display for PrivilegeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Identity {
+    /// Looks up who `user` and `group` are; without a group, the user's own.
+    ///
+    /// # Errors
+    ///
+    /// There is no such user or group.
+    pub fn find(user: &str, group: Option<&str>) -> Result<Self, PrivilegeError> {
+        let unknown = |kind, name| PrivilegeError(format!("`{kind} = {name:?}`: there is none"));
+        let name = CString::new(user).map_err(|_| unknown("user", user))?;
+        let known = User::from_name(user).ok().flatten();
+        let known = known.ok_or_else(|| unknown("user", user))?;
+        let gid = match group {
+            None => known.gid,
+            Some(group) => {
+                let known = Group::from_name(group).ok().flatten();
+                known.ok_or_else(|| unknown("group", group))?.gid
+            }
+        };
+        let uid = known.uid;
+        Ok(Self { name, uid, gid })
+    }
+
+    /// Gives a file that is open already to the user, who will open it again.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn own(&self, path: &Path) -> Result<(), PrivilegeError> {
+        let (uid, gid) = (self.uid.as_raw(), self.gid.as_raw());
+        chown(path, Some(uid), Some(gid)).map_err(|error| {
+            PrivilegeError(format!("cannot give {} away: {error}", path.display()))
+        })
+    }
+
+    /// Becomes the user, for good. Before any thread is started.
+    ///
+    /// # Errors
+    ///
+    /// The process may not, or could come back.
+    pub fn assume(&self) -> Result<(), PrivilegeError> {
+        if geteuid() == self.uid && !self.uid.is_root() {
+            return Ok(());
+        }
+        initgroups(&self.name, self.gid)
+            .and_then(|()| setgid(self.gid))
+            .and_then(|()| setuid(self.uid))
+            .map_err(|error| {
+                PrivilegeError(format!(
+                    "`user`: {error}; only root can become another user"
+                ))
+            })?;
+        if !self.uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
+            return Err(PrivilegeError("`user`: root's rights remain".to_owned()));
+        }
+        Ok(())
+    }
+}

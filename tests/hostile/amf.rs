@@ -1,0 +1,1 @@
+//! A: AMF0 and commands.

@@ -1,0 +1,1 @@
+//! C: chunks, and messages about the connection.

@@ -1,0 +1,55 @@
+//! Root starts it, and another user runs.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use nix::unistd::{User, geteuid};
+
+use super::support::{BINARY, Room, Server, await_text};
+
+/// It becomes the user, without a way back, and still opens its log again and empties its pid file.
+#[test]
+fn root_becomes_the_user_when_ports_are_bound() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let room = Room::new("user");
+    fs::set_permissions(&room.path, PermissionsExt::from_mode(0o777)).unwrap();
+    let nobody = User::from_name("nobody").unwrap().unwrap();
+    let path = |name: &str| room.path.join(name).display().to_string();
+    let text = format!(
+        "listen = '127.0.0.1:0'\nuser = 'nobody'\npid = '{}'\nsrs_log_tank = 'file'\n\
+         srs_log_file = '{}'\n",
+        path("a.pid"),
+        path("a.log")
+    );
+    let file = room.write("a.conf", &text);
+    let server = Server::watch(Command::new(BINARY).args(["-c", &file]));
+    await_text(Path::new(&path("a.log")), "listening on rtmp");
+    let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = |key: &str| status.lines().find(|line| line.starts_with(key)).unwrap();
+    let (uid, gid) = (nobody.uid, nobody.gid);
+    assert_eq!(line("Uid:"), format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}"));
+    assert_eq!(line("Gid:"), format!("Gid:\t{gid}\t{gid}\t{gid}\t{gid}"));
+    assert_eq!(line("Groups:").trim_end(), format!("Groups:\t{gid}"));
+    assert_eq!(line("CapEff:"), "CapEff:\t0000000000000000");
+    assert_eq!(fs::metadata(path("a.pid")).unwrap().uid(), uid.as_raw());
+    fs::rename(path("a.log"), path("old.log")).unwrap();
+    server.signal(Signal::SIGUSR1);
+    await_text(Path::new(&path("a.log")), "the log is opened again");
+    server.stop(Signal::SIGTERM);
+    assert_eq!(fs::read_to_string(path("a.pid")).unwrap(), "");
+}
+
+#[test]
+fn a_user_that_is_not_there_is_refused() {
+    let room = Room::new("nouser");
+    let file = room.write("a.conf", "listen = '127.0.0.1:0'\nuser = 'no-such-user'\n");
+    room.refused(&file, "`user = \"no-such-user\"`: there is none");
+    let file = room.write("b.conf", "group = 'root'\n");
+    let expected = format!("{file}:1: key `group`: counts beside a user only; add `user = \"…\"`");
+    room.refused(&file, &expected);
+}
