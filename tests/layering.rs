@@ -3,8 +3,13 @@
 //! Text can be got round; this is against accidents.
 #![cfg(test)]
 
+#[path = "support/source.rs"]
+mod source;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use source::rust_files;
 
 /// Each layer, the modules of ours that it may name, and what it may not name.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
@@ -69,19 +74,4 @@ fn layers_point_one_way() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-}
-
-/// Every `.rs` below `dir`; there is one at least.
-fn rust_files(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    assert!(!files.is_empty(), "no .rs file below {}", dir.display());
-    files
 }

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 # libFuzzer is C++, nginx is what the benchmark measures beside us, and faketime moves clocks.
 needed=(ffmpeg iproute2 util-linux g++ libnginx-mod-rtmp faketime)
 clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
-    gstreamer1.0-plugins-bad chromium)
+    gstreamer1.0-plugins-bad chromium systemd strace)
 # It may be there from elsewhere, in one package with Node.js.
 command -v npm >/dev/null || clients+=(nodejs npm)
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null || needed+=(nginx-light)
@@ -41,6 +41,15 @@ browser_libraries() {
 
 fuzz_tool() {
     cargo fuzz --version 2>/dev/null || cargo install cargo-fuzz --locked
+}
+
+# Without optimisation: that is built in a quarter of the time, and is fast enough.
+deny_tool() {
+    cargo deny --version 2>/dev/null || cargo install cargo-deny --locked --no-default-features --debug
+}
+
+deny() {
+    cargo deny --offline --locked check bans licenses sources
 }
 
 format() {
@@ -77,8 +86,10 @@ release() {
 step "Debian packages" packages
 step "libraries of the browser tests" browser_libraries
 step "cargo-fuzz" fuzz_tool
+step "cargo-deny" deny_tool
 step "format" format
 step "lints" cargo clippy --locked --all-targets -- -D warnings
+step "licences, sources and versions of crates" deny
 step "tests" cargo test --locked
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 step "fuzzing, $fuzz_seconds s a target" fuzz

@@ -1,8 +1,13 @@
 //! Every `[RTMP §…]` in `src/` names a section that the specification has.
 #![cfg(test)]
 
+#[path = "support/source.rs"]
+mod source;
+
 use std::fs;
 use std::path::Path;
+
+use source::rust_files;
 
 #[test]
 fn citations_name_real_sections() {
@@ -12,7 +17,8 @@ fn citations_name_real_sections() {
         .collect();
     let mut count = 0;
     let mut wrong = Vec::new();
-    each_file(Path::new("src"), &mut |file, text| {
+    for file in rust_files(Path::new("src")) {
+        let text = fs::read_to_string(&file).unwrap();
         for citation in text.split("[RTMP").skip(1) {
             let citation = citation.split(']').next().unwrap_or_default();
             // A citation may go on in the next line of its comment.
@@ -27,18 +33,7 @@ fn citations_name_real_sections() {
                 }
             }
         }
-    });
+    }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(count > 0, "no citation found");
-}
-
-fn each_file(dir: &Path, visit: &mut impl FnMut(&Path, &str)) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            each_file(&path, visit);
-        } else {
-            visit(&path, &fs::read_to_string(&path).unwrap());
-        }
-    }
 }

@@ -217,7 +217,7 @@ fn settled(server: &Server) -> Player {
 
 #[test]
 fn the_worst_input_leaves_half_of_an_origins_stacks() {
-    let writes = "[hls]\nenabled = true\nhls_path = \"html\"";
+    let writes = "[publish]\nnormal_timeout = 60000\n[hls]\nenabled = true\nhls_path = \"html\"";
     let server = Server::origin(&format!("{writes}{}", http::CONFIG));
     let mut publisher = published(server.address(), "s");
     let mut enhanced = published(server.address(), "e");

@@ -3,12 +3,14 @@
 use core::fmt::{self, Display};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, LineWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use simplelog::{ConfigBuilder, LevelFilter, WriteLogger};
 
 use crate::config;
+use crate::server::privileges::no_links;
 
 /// Bytes of a line that are written at once; siblings may share a terminal or a file.
 const LINE_BYTES: usize = 4096;
@@ -146,7 +148,11 @@ fn append(path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    OpenOptions::new().append(true).create(true).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .custom_flags(no_links())
+        .open(path)
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use core::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use crate::server::privileges::no_links;
 
 /// Times that the file may be replaced between opening and locking it.
 const ATTEMPTS: usize = 10;
@@ -102,6 +104,7 @@ fn open(path: &Path) -> io::Result<File> {
         .write(true)
         .create(true)
         .truncate(false)
+        .custom_flags(no_links())
         .open(path)
 }
 

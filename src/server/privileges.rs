@@ -2,10 +2,20 @@
 
 use core::fmt;
 use std::ffi::CString;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::lchown;
 use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, geteuid, initgroups, setgid, setuid};
+
+/// Flags to open a file with that may lie in another user's directory: that user could make it a
+/// link to any other, so root follows none.
+pub fn no_links() -> i32 {
+    if geteuid().is_root() {
+        libc::O_NOFOLLOW
+    } else {
+        0
+    }
+}
 
 /// Who the process becomes.
 #[derive(Debug)]
@@ -54,7 +64,7 @@ impl Identity {
     /// The system refuses.
     pub fn own(&self, path: &Path) -> Result<(), PrivilegeError> {
         let (uid, gid) = (self.uid.as_raw(), self.gid.as_raw());
-        chown(path, Some(uid), Some(gid)).map_err(|error| {
+        lchown(path, Some(uid), Some(gid)).map_err(|error| {
             PrivilegeError(format!("cannot give {} away: {error}", path.display()))
         })
     }

@@ -53,3 +53,27 @@ fn a_user_that_is_not_there_is_refused() {
     let expected = format!("{file}:1: key `group`: counts beside a user only; add `user = \"…\"`");
     room.refused(&file, &expected);
 }
+
+/// Whoever may write to the directory could else have root give any file away, or write to it.
+#[test]
+fn root_writes_through_no_link() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let room = Room::new("links");
+    let secret = room.write("secret", "of root\n");
+    let link = room.path.join("link");
+    std::os::unix::fs::symlink(&secret, &link).unwrap();
+    let link = link.display();
+    let tank = "srs_log_tank = 'file'\nsrs_log_file";
+    for (key, what, advice) in [(tank, "log file", "opened"), ("pid", "pid file", "written")] {
+        let text = format!("listen = '127.0.0.1:0'\nuser = 'nobody'\n{key} = '{link}'\n");
+        let file = room.write("a.conf", &text);
+        let output = Command::new(BINARY).args(["-c", &file]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("srs-lite: the {what} {link} cannot be {advice} (");
+        assert!(said.starts_with(&expected), "{said}");
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "of root\n");
+        assert!(fs::metadata(&secret).unwrap().uid() == 0, "{what}");
+    }
+}
