@@ -17,6 +17,7 @@ use crate::wire::{aggregate, amf0, flv};
 
 mod chunk;
 mod config;
+mod handshake;
 mod mpegts;
 pub mod reference;
 mod segmenter;
@@ -24,6 +25,7 @@ mod session;
 
 pub use chunk::{chunk, chunk_differential, chunk_roundtrip};
 pub use config::config;
+pub use handshake::handshake;
 pub use mpegts::mpegts;
 pub use segmenter::{playlist, segmenter};
 pub use session::{client_session, command, session};

@@ -1,5 +1,7 @@
 //! The body of the fuzz target `config`.
 
+use toml::de::DeTable;
+
 use crate::config::Config;
 
 /// A text is read, or its first mistake is named on one line, with file, line, and key or what it
@@ -18,6 +20,9 @@ pub fn config(data: &[u8]) {
         }
         Err(error) => {
             let (line, message) = place(&error.to_string());
+            // TOML that is refused is refused for a key.
+            let is_toml = DeTable::parse(text).is_ok();
+            assert_eq!(message.starts_with("key `"), is_toml);
             assert!(line > 0 && line <= text.lines().count().saturating_add(1));
             let moved = below.map_err(|error| place(&error.to_string()));
             assert_eq!(moved.err(), Some((line.saturating_add(1), message)));
