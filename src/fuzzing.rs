@@ -5,78 +5,30 @@ use std::path::{Component, Path};
 use bytes::{Bytes, BytesMut};
 
 use crate::limits;
-use crate::session::assembler::Assembler;
-use crate::session::error::ChunkError;
 use crate::wire::aac::AudioSpecificConfig;
 use crate::wire::avc::Configuration;
-use crate::wire::chunk::{ChunkStreamId, cut};
 use crate::wire::flv::{Tag, TagKind};
 use crate::wire::http::{self, HttpError, Part};
 use crate::wire::http_path::{HttpPath, Kind};
-use crate::wire::message::RawMessage;
 use crate::wire::message::type_id::AGGREGATE;
 use crate::wire::name::{Name, StreamRequest};
 use crate::wire::reader::Reader;
 use crate::wire::{aggregate, amf0, flv};
 
+mod chunk;
+mod config;
+mod handshake;
 mod mpegts;
+pub mod reference;
 mod segmenter;
+mod session;
 
+pub use chunk::{chunk, chunk_differential, chunk_roundtrip};
+pub use config::config;
+pub use handshake::handshake;
 pub use mpegts::mpegts;
 pub use segmenter::{playlist, segmenter};
-
-/// However the bytes are cut into reads, the messages and the error are the same; no byte is
-/// handed out twice; memory follows the bytes that came, whatever they announce; and what we make
-/// of the messages means the same again.
-pub fn chunk(data: &[u8]) {
-    for trusted in [false, true] {
-        let whole = assemble(data.chunks(data.len().max(1)), trusted);
-        for length in [1, 2, 3, 7, 127] {
-            assert_eq!(assemble(data.chunks(length), trusted), whole);
-        }
-        let payloads = whole.0.iter().map(|message| message.payload.len());
-        assert!(payloads.sum::<usize>() <= data.len(), "more out than in");
-
-        let mut again = Vec::new();
-        for message in &whole.0 {
-            cut(message, ChunkStreamId::STREAM, 128, &mut again);
-        }
-        assert_eq!(assemble(again.chunks(4096), trusted), (whole.0, Ok(())));
-    }
-}
-
-fn assemble<'a>(
-    reads: impl Iterator<Item = &'a [u8]>,
-    trusted: bool,
-) -> (Vec<RawMessage>, Result<(), ChunkError>) {
-    let mut assembler = Assembler::default();
-    if trusted {
-        assembler.trust();
-    }
-    let mut input = BytesMut::new();
-    let mut messages = Vec::new();
-    let mut unused = 0_usize;
-    for read in reads {
-        unused = unused.saturating_add(read.len());
-        input.extend_from_slice(read);
-        loop {
-            let before = input.len();
-            match assembler.next_message(&mut input) {
-                Ok(Some(message)) => {
-                    assert!(input.len() < before, "a message out of nothing");
-                    unused = unused.saturating_sub(message.payload.len());
-                    messages.push(message);
-                }
-                Ok(None) => break,
-                Err(error) => return (messages, Err(error)),
-            }
-        }
-        let most = unused.min(limits::MAX_PARTIAL_BYTES).saturating_mul(2);
-        let least = limits::MAX_CHUNK_STREAMS.saturating_mul(8); // of vectors that hold anything
-        assert!(assembler.held() <= most.saturating_add(least), "it hoards");
-    }
-    (messages, Ok(()))
-}
+pub use session::{client_session, command, session};
 
 /// What was decoded can be encoded and means the same again, and is not larger than what came.
 pub fn amf0(data: &[u8]) {
@@ -272,4 +224,14 @@ fn assert_plain(name: &Name) {
     let mut components = Path::new(name).components();
     assert_eq!(components.next(), Some(Component::Normal(name.as_ref())));
     assert_eq!(components.next(), None);
+}
+
+/// `data` in pieces of these lengths and one more, in turn.
+fn reads<const N: usize>(mut data: &[u8], lengths: [u8; N]) -> impl Iterator<Item = &[u8]> {
+    lengths.into_iter().cycle().map_while(move |length| {
+        let length = usize::from(length).saturating_add(1).min(data.len());
+        let (read, rest) = data.split_at_checked(length)?;
+        data = rest;
+        (!read.is_empty()).then_some(read)
+    })
 }

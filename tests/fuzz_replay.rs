@@ -14,12 +14,19 @@ const TARGETS: &[Target] = &[
     ("amf0", fuzzing::amf0),
     ("avc", fuzzing::avc),
     ("chunk", fuzzing::chunk),
+    ("chunk_differential", fuzzing::chunk_differential),
+    ("chunk_roundtrip", fuzzing::chunk_roundtrip),
+    ("client_session", fuzzing::client_session),
+    ("command", fuzzing::command),
+    ("config", fuzzing::config),
     ("flv", fuzzing::flv),
+    ("handshake", fuzzing::handshake),
     ("http", fuzzing::http),
     ("mpegts", fuzzing::mpegts),
     ("names", fuzzing::names),
     ("playlist", fuzzing::playlist),
     ("segmenter", fuzzing::segmenter),
+    ("session", fuzzing::session),
 ];
 
 #[test]

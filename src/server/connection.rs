@@ -171,22 +171,6 @@ impl Connection {
         let _ = ppoll(&mut ends, Some(wait.into()), None);
     }
 
-    /// Fills `buffer`.
-    ///
-    /// # Errors
-    ///
-    /// `UnexpectedEof`: the peer closed. Others as in [`Self::read`].
-    pub fn read_exact(&self, mut buffer: &mut [u8], deadline: Instant) -> io::Result<()> {
-        while !buffer.is_empty() {
-            let length = self.read(buffer, deadline)?;
-            if length == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            buffer = buffer.get_mut(length..).unwrap_or_default();
-        }
-        Ok(())
-    }
-
     /// Writes all of `bytes`.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod fault;
 pub mod format;
+pub mod handshake;
 pub mod hls;
 pub mod http;
 pub mod listener;

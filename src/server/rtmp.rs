@@ -13,6 +13,7 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
+use crate::server::handshake::{self, Until};
 use crate::server::log::escape;
 use crate::server::play::{self, Seat};
 use crate::server::publish::{Publication, Refusal};
@@ -20,10 +21,8 @@ use crate::server::thread::Role;
 use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::{Action, Ending, chunks};
 use crate::session::assembler::Assembler;
-use crate::session::error::SessionError;
 use crate::session::media::Media;
 use crate::session::server::ServerSession;
-use crate::wire::handshake;
 use crate::wire::name::StreamRequest;
 
 /// Serves one connection until it ends or plays. The body of its thread.
@@ -96,24 +95,10 @@ impl Peer {
         }
     }
 
-    /// [RTMP §5.2]
     fn handshake(&self) -> Result<(), ConnectionError> {
         let deadline = deadline(limits::HANDSHAKE_DEADLINE);
-        let mut opening = Box::new([0; handshake::OPENING_LENGTH]);
-        let length = self.connection.read(&mut *opening, deadline)?;
-        // Before the rest has come: who does not speak RTMP may never send as much.
-        if length > 0 && opening.first() != Some(&handshake::VERSION) {
-            let [version, ..] = *opening;
-            return Err(SessionError::Version(version).into());
-        }
-        let rest = opening.get_mut(length..).unwrap_or_default();
-        self.connection.read_exact(rest, deadline)?;
-        let [_, c1 @ ..] = &mut *opening;
-        let reply = handshake::s0_s1_s2(c1, self.connection.id);
-        self.connection.write(&reply, deadline)?;
-        // C2 is not checked: ffmpeg and others do not echo S1.
-        self.connection.read_exact(c1, deadline)?;
-        Ok(())
+        let mut peer = Until(&self.connection, deadline);
+        handshake::accept(&mut peer, self.connection.id)
     }
 
     /// Reads until the peer is done; why.

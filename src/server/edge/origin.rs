@@ -15,13 +15,13 @@ use crate::server::Server;
 use crate::server::connection::{Connection, deadline, set_options};
 use crate::server::edge::{Edge, Origin};
 use crate::server::error::ConnectionError;
+use crate::server::handshake::{self, Until};
 use crate::server::port::Protocol;
 use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::chunks;
 use crate::session::assembler::Assembler;
 use crate::session::client::{ClientRequest, ClientSession, Event};
 use crate::session::error::SessionError;
-use crate::wire::handshake;
 
 /// What was being done when it failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -168,8 +168,8 @@ impl Upstream {
         let peer = socket.peer_addr().map_err(io(Phase::Connect))?;
         set_options(&SockRef::from(&socket)).map_err(io(Phase::Connect))?;
         let connection = Connection::new(id, socket, peer, Protocol::Rtmp, None);
-        shake_hands(&connection, within(limits::ORIGIN_HANDSHAKE_DEADLINE))
-            .map_err(io(Phase::Handshake))?;
+        let mut until = Until(&connection, within(limits::ORIGIN_HANDSHAKE_DEADLINE));
+        handshake::ask(&mut until, id).map_err(io(Phase::Handshake))?;
         let mut upstream = Self::ask(server, connection, host.clone(), request);
         let answer = upstream.await_yes(within(limits::ORIGIN_ANSWER_DEADLINE));
         match answer {
@@ -333,23 +333,6 @@ fn connect(addresses: &[SocketAddr], end: Instant) -> io::Result<TcpStream> {
         }
     }
     Err(last)
-}
-
-/// [RTMP §5.2]
-fn shake_hands(connection: &Connection, deadline: Instant) -> io::Result<()> {
-    connection.write(&handshake::c0_c1(connection.id), deadline)?;
-    let mut s0_s1 = [0; handshake::OPENING_LENGTH];
-    connection.read_exact(&mut s0_s1, deadline)?;
-    let [version, s1 @ ..] = s0_s1;
-    if version != handshake::VERSION {
-        return Err(io::Error::new(
-            ErrorKind::InvalidData,
-            "it does not speak RTMP",
-        ));
-    }
-    connection.write(&s1, deadline)?;
-    let mut s2 = [0; handshake::PACKET_LENGTH];
-    connection.read_exact(&mut s2, deadline)
 }
 
 #[cfg(test)]
