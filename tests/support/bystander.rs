@@ -40,8 +40,6 @@ pub(crate) struct Bystander {
     pub(crate) server: Server,
     live: Live,
     before: Usage,
-    /// See [`KEPT_MEMORY`].
-    kept: usize,
     /// Those whose end was seen.
     ended: Mutex<Vec<SocketAddr>>,
 }
@@ -86,7 +84,7 @@ impl Usage {
     }
 
     /// Whether everything that came since `before` has gone.
-    fn is_back_to(&self, before: &Self, kept: usize) -> bool {
+    fn is_back_to(&self, before: &Self) -> bool {
         let [waiting, others] = self.threads;
         let [waiting_before, others_before] = before.threads;
         // Threads of connections that have ended wait for the next ones, up to this many with
@@ -94,7 +92,7 @@ impl Usage {
         waiting <= waiting_before + 2 * limits::MAX_IDLE_THREADS
             && others <= others_before
             && self.descriptors <= before.descriptors
-            && self.resident <= before.resident + kept
+            && self.resident <= before.resident + KEPT_MEMORY
     }
 }
 
@@ -130,16 +128,8 @@ impl Bystander {
             server,
             live,
             before,
-            kept: KEPT_MEMORY,
             ended: Mutex::default(),
         }
-    }
-
-    /// Allows for as many KiB of memory that is free, but between pieces that are not, so that the
-    /// allocator keeps it for the next one.
-    pub(crate) fn keeping(mut self, kept: usize) -> Self {
-        self.kept = kept;
-        self
     }
 
     /// Where to attack.
@@ -185,7 +175,7 @@ impl Bystander {
         drop(witness);
         let deadline = Instant::now() + DEADLINE;
         let mut now = Usage::of(&self.server);
-        while !now.is_back_to(&self.before, self.kept) {
+        while !now.is_back_to(&self.before) {
             let before = &self.before;
             assert!(Instant::now() < deadline, "kept: {now:?}, had {before:?}");
             thread::sleep(Duration::from_millis(10));
