@@ -85,20 +85,26 @@ impl Fetch {
                     // Its players are kept as long as those of any stream without a publisher.
                     info!("{path}: the origin says that it is over");
                 }
-                Stop::Failed(error) => {
-                    // Said once; the attempts that follow are for those who look for them.
-                    if self.backoff.is_fresh() {
-                        info!("{path}: {}; trying again", escape(&error.to_string()));
-                    } else {
-                        debug!("{path}: {}", escape(&error.to_string()));
-                    }
-                }
+                Stop::Failed(error) => self.tell(&error, "trying again"),
             }
             let watched = self.unproven.is_none();
             let wait = self.backoff.next(watched);
             if !self.wait(deadline(wait)) {
                 return;
             }
+        }
+    }
+
+    /// Says why an origin was left. Once; the attempts that follow are for those who look for them.
+    fn tell(&self, error: &OriginError, next: &str) {
+        let (path, error) = (&self.pull.stream.path, error.to_string());
+        log::log!(self.level(), "{path}: {}; {next}", escape(&error));
+    }
+
+    fn level(&self) -> Level {
+        match self.backoff.is_fresh() {
+            true => Level::Info,
+            false => Level::Debug,
         }
     }
 
@@ -125,6 +131,9 @@ impl Fetch {
         for (origin, patience) in edge.round() {
             if self.pull.retire(Duration::ZERO, Instant::now()) {
                 return Stop::Unwanted;
+            }
+            if let Stop::Failed(error) = &last {
+                self.tell(error, "trying another one");
             }
             let opened = Upstream::open(&self.server, edge, (origin, patience), &request);
             let error = match opened {
@@ -254,12 +263,11 @@ impl Fetch {
     /// The first media: the stream has a source.
     fn begin(&mut self, upstream: &Upstream) -> Source {
         let path = &self.pull.stream.path;
-        let level = if self.backoff.is_fresh() {
-            Level::Info
-        } else {
-            Level::Debug
-        };
-        log::log!(level, "{path}: comes from origin {}", upstream.origin);
+        log::log!(
+            self.level(),
+            "{path}: comes from origin {}",
+            upstream.origin
+        );
         self.unproven = None;
         Source {
             publisher: self.pull.publish(),
