@@ -242,9 +242,20 @@ impl ClientSession {
     fn refused(&mut self, command: &Command, events: &mut Vec<Event>) {
         let text = |name| command.property(1, name).and_then(Value::as_str);
         let code = text("code").unwrap_or_default().to_owned();
-        let description = text("description").unwrap_or_default().to_owned();
+        let description = self.without_queries(text("description").unwrap_or_default());
         events.push(Event::Refused(code, description));
         self.state = State::Over;
+    }
+
+    /// What the origin says, which is logged, without our queries, which may be secrets.
+    fn without_queries(&self, text: &str) -> String {
+        let asked = [&self.request.app, &self.request.stream];
+        let queries = asked.into_iter().filter_map(|name| name.split_once('?'));
+        let mut text = text.to_owned();
+        for (_, query) in queries.filter(|(_, query)| !query.is_empty()) {
+            text = text.replace(query, "...");
+        }
+        text
     }
 
     fn end(&mut self, events: &mut Vec<Event>) {
