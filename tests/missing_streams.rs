@@ -4,21 +4,16 @@
 mod support;
 
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use support::connection::End;
-use support::peer::{Player, play, publishing};
+use support::missing::{PLAYERS, ask_for};
+use support::peer::{play, publishing};
 use support::port;
 use support::server::Server;
 
 /// Names asked for.
 const NAMES: usize = 10_000;
-
-/// Players at a time: a few threads with some connections each.
-const THREADS: usize = 20;
-const PLAYERS_PER_THREAD: usize = 20;
 
 /// What an edge with 400 players may use besides a thread and a descriptor for each: 128 pulls that
 /// have not delivered yet, and what is there anyway.
@@ -31,30 +26,19 @@ fn ten_thousand_missing_names_are_bounded() {
     let origin = Server::origin(wait);
     let edge = Server::edge(&[origin.address()], wait);
     let address = edge.address();
-    let next = AtomicUsize::new(0);
     let at_rest = edge.resident();
-    let mut most = [0; 4];
-    thread::scope(|scope| {
-        let workers = [(); THREADS].map(|()| scope.spawn(|| while ask(address, &next) {}));
-        while workers.iter().any(|worker| !worker.is_finished()) {
-            let now = [
-                edge.threads(),
-                edge.descriptors(),
-                edge.resident() - at_rest,
-                origin.descriptors(),
-            ];
-            for (most, now) in most.iter_mut().zip(now) {
-                *most = now.max(*most);
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+    let [threads, descriptors, kib, pulls] = ask_for(NAMES, address, || {
+        [
+            edge.threads(),
+            edge.descriptors(),
+            edge.resident() - at_rest,
+            origin.descriptors(),
+        ]
     });
-    let players = THREADS * PLAYERS_PER_THREAD;
-    let [threads, descriptors, kib, pulls] = most;
     // Of a player that has left, the thread may still be on its way out.
-    assert!(threads <= 2 * players + PULLS + REST, "{threads} threads");
+    assert!(threads <= 2 * PLAYERS + PULLS + REST, "{threads} threads");
     assert!(
-        descriptors <= players + PULLS + REST,
+        descriptors <= PLAYERS + PULLS + REST,
         "{descriptors} descriptors"
     );
     assert!(pulls <= PULLS + REST, "{pulls} descriptors of the origin");
@@ -67,21 +51,6 @@ fn ten_thousand_missing_names_are_bounded() {
     let mut publisher = publishing(origin.address(), "missing1");
     publisher.send_group(1, 3);
     play(address, "live", "missing1").frames_until(4);
-}
-
-/// Asks for some missing names at once and sees each refused; `false` when all have been.
-fn ask(address: std::net::SocketAddr, next: &AtomicUsize) -> bool {
-    let players: Vec<Player> = (0..PLAYERS_PER_THREAD)
-        .map_while(|_| {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            (number < NAMES).then(|| play(address, "live", &format!("missing{number}")))
-        })
-        .collect();
-    let all = players.len() == PLAYERS_PER_THREAD;
-    for mut player in players {
-        player.wait_told("NetStream.Play.StreamNotFound");
-    }
-    all
 }
 
 /// Through an edge: told when the wait is over, whether the origin lacks the stream or is down.

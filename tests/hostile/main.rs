@@ -12,18 +12,26 @@ mod amf;
 mod chunk;
 mod command;
 mod control;
+mod disk;
+mod edge;
+mod fanout;
 mod handshake;
+mod media;
 mod message;
+mod names;
+mod queries;
+mod requests;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
+mod times;
 
 use stage::Stage;
 use support::bystander::Bystander;
 use support::eventually;
 
 /// Letter of the rows, how many there are, and where their tests are.
-const ROWS: [(char, u32, &[&str]); 3] = [
+const ROWS: [(char, u32, &[&str]); 6] = [
     ('h', 8, &[include_str!("handshake.rs")]),
     (
         'c',
@@ -38,6 +46,29 @@ const ROWS: [(char, u32, &[&str]); 3] = [
         'a',
         11,
         &[include_str!("amf.rs"), include_str!("command.rs")],
+    ),
+    (
+        'n',
+        10,
+        &[
+            include_str!("names.rs"),
+            include_str!("requests.rs"),
+            include_str!("disk.rs"),
+        ],
+    ),
+    (
+        'm',
+        10,
+        &[
+            include_str!("media.rs"),
+            include_str!("times.rs"),
+            include_str!("fanout.rs"),
+        ],
+    ),
+    (
+        'e',
+        7,
+        &[include_str!("edge.rs"), include_str!("queries.rs")],
     ),
 ];
 

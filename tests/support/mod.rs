@@ -24,6 +24,7 @@ pub(crate) mod hls;
 pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod media;
+pub(crate) mod missing;
 pub(crate) mod netns;
 pub(crate) mod origin;
 pub(crate) mod packets;

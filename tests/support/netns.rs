@@ -4,6 +4,8 @@
 use std::env;
 use std::process::Command;
 
+use super::server::show;
+
 const MARKER: &str = "SRS_LITE_TEST_IN_NAMESPACE";
 
 /// Runs `body` in a network namespace with nothing but a loopback device. `test` is the full name
@@ -40,4 +42,8 @@ fn again(test: &str, namespace: &str, script: &str, body: impl FnOnce()) {
         text.contains(" 1 passed"),
         "no test is called {test}: {text}"
     );
+    // Rows of a report.
+    text.lines()
+        .filter(|line| line.contains(" | "))
+        .for_each(show);
 }

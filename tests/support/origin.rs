@@ -63,7 +63,8 @@ impl Origin {
 }
 
 impl Asked {
-    fn by(mut connection: Connection) -> Option<Self> {
+    /// Answers a connection up to its `publish` or `play`; `None` if it ends before.
+    pub(crate) fn by(mut connection: Connection) -> Option<Self> {
         let mut object = Value::Null;
         loop {
             let message = connection.receive().ok()?;
@@ -99,17 +100,26 @@ impl Asked {
             "publish" => "NetStream.Publish.Start",
             _ => "NetStream.Play.Start",
         };
-        self.answer("status", code);
+        self.answer("status", code, "");
         Publisher::new(self.connection, 1, &self.name)
     }
 
     /// Says no.
     pub(crate) fn refuse(&mut self, code: &str) {
-        self.answer("error", code);
+        self.answer("error", code, "");
     }
 
-    fn answer(&mut self, level: &str, code: &str) {
-        let status = Value::object(&[("level", level.into()), ("code", code.into())]);
+    /// Says no, and why.
+    pub(crate) fn refuse_with(&mut self, code: &str, why: &str) {
+        self.answer("error", code, why);
+    }
+
+    fn answer(&mut self, level: &str, code: &str, description: &str) {
+        let status = Value::object(&[
+            ("level", level.into()),
+            ("code", code.into()),
+            ("description", description.into()),
+        ]);
         let answer = [Value::Null, status];
         self.connection
             .command(1, "onStatus", 0.0, &answer)
