@@ -207,7 +207,6 @@ fn e3_ten_thousand_missing_names() {
     const NAMES: usize = 10_000;
     let good = Server::origin(SOON);
     let edge = Server::edge(&[good.address()], SOON);
-    // Stacks and arenas of many threads.
     let bystander = Bystander::on(edge);
     let most = ask_for(NAMES, bystander.address(), || {
         [&bystander.server, &good].map(Server::descriptors)
@@ -228,7 +227,8 @@ fn e4_an_edge_that_is_its_own_origin() {
     const TRIES: usize = 8;
     let good = Server::origin(SOON);
     let port = SharedPort::loopback();
-    let bystander = edge(&good, port.address());
+    let origins = [good.address(), port.address()];
+    let bystander = Bystander::on(Server::edge(&origins, "[play]\nplay_wait = 3.0"));
     // Siblings whose origin is their own port, in a form that only the resolver knows.
     let text = edge_config(&port.address().to_string(), &[port.address()], SOON);
     let text = text.replace("[\"127.0.0.1:", "[\"127.1:");
