@@ -92,7 +92,10 @@ impl<'a> Document<'a> {
 
     /// Remembers that what `key` says is impossible together with the rest of the file.
     pub(super) fn refuse(&mut self, key: &str, message: &str) {
-        let start = self.value(key).map_or(0, |value| value.span().start);
+        // What is not in the file is a default of its block.
+        let place = self.value(key);
+        let place = place.or_else(|| self.root.get_ref().get(keys::block(key)));
+        let start = place.map_or(0, |value| value.span().start);
         let error = self.error(key, message, start);
         self.refusals.push(error);
     }
