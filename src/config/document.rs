@@ -29,7 +29,8 @@ impl<'a> Document<'a> {
             let source = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
             let message = srs::correction(source)
                 .unwrap_or_else(|| format!("not TOML: {}", error.message().replace('\n', ", ")));
-            ConfigError::at(file, line, message)
+            // Both may repeat what the line holds; a message is one line.
+            ConfigError::at(file, line, message.replace(char::is_control, "?"))
         })?;
         Ok(Self {
             file,
