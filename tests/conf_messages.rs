@@ -186,6 +186,10 @@ fn http_keys_must_fit_together() {
             "2: key `http_server.listen`: RTMP listens there; choose another port",
         ),
         (
+            "listen = 8080\n\n[http_server]\nenabled = true",
+            "3: key `http_server.listen`: RTMP listens there; choose another port",
+        ),
+        (
             "[http_remux]\nenabled = true",
             "2: key `http_remux.enabled`: needs the HTTP server; add `enabled = true` to \
              [http_server]",

@@ -29,7 +29,8 @@ impl<'a> Document<'a> {
             let source = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
             let message = srs::correction(source)
                 .unwrap_or_else(|| format!("not TOML: {}", error.message().replace('\n', ", ")));
-            ConfigError::at(file, line, message)
+            // Both may repeat what the line holds; a message is one line.
+            ConfigError::at(file, line, message.replace(char::is_control, "?"))
         })?;
         Ok(Self {
             file,
@@ -92,7 +93,10 @@ impl<'a> Document<'a> {
 
     /// Remembers that what `key` says is impossible together with the rest of the file.
     pub(super) fn refuse(&mut self, key: &str, message: &str) {
-        let start = self.value(key).map_or(0, |value| value.span().start);
+        // What is not in the file is a default of its block.
+        let place = self.value(key);
+        let place = place.or_else(|| self.root.get_ref().get(keys::block(key)));
+        let start = place.map_or(0, |value| value.span().start);
         let error = self.error(key, message, start);
         self.refusals.push(error);
     }
