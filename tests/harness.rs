@@ -120,7 +120,7 @@ fn a_changed_packet_is_seen() {
 fn a_server_that_stands_still_is_seen() {
     let bystander = Bystander::start("");
     bystander.server.signal(Signal::SIGSTOP);
-    thread::sleep(Duration::from_millis(2500));
+    thread::sleep(Duration::from_millis(4500));
     bystander.server.signal(Signal::SIGCONT);
     bystander.end("");
 }

@@ -44,7 +44,7 @@ fn peer(connection: &Connection) -> SocketAddr {
 /// Asserts that a connection ended at this deadline and not much later, on a busy machine.
 fn assert_in_time(seconds: f64, deadline: Duration, what: &str) {
     let deadline = deadline.as_secs_f64();
-    let range = deadline - 0.1..deadline + 2.0;
+    let range = deadline - 0.1..deadline + 4.0;
     assert!(range.contains(&seconds), "{what}: after {seconds} s");
 }
 
@@ -88,10 +88,9 @@ fn h1_a_byte_per_second() {
 
 #[test]
 fn h2_every_phase_has_a_deadline() {
-    let timeouts = "[publish]\nfirstpkt_timeout = 2000\nnormal_timeout = 3000\n";
-    let bystander = Bystander::start(timeouts);
+    let bystander = Bystander::start("[publish]\nfirstpkt_timeout = 3000\n");
     let address = bystander.address();
-    let (first, normal) = (Duration::from_secs(2), Duration::from_secs(3));
+    let (first, normal) = (Duration::from_secs(3), Duration::from_secs(5));
     let silent = Stage::Early.reach(&bystander);
     let mut connected = Connection::open(address).unwrap();
     connected.connect("live").unwrap();
@@ -120,8 +119,8 @@ fn h2_every_phase_has_a_deadline() {
         assert_in_time(seconds, deadline, what);
     }
     bystander.end(
-        "H2 | silent or talking before connect, publish, media | closed after 15 s, 15 s, 2 s (as \
-         configured)",
+        "H2 | silent or talking before connect, publish, media | closed after 15 s, 15 s, 3 s and \
+         5 s (as configured)",
     );
 }
 
@@ -334,7 +333,7 @@ fn vanish(connection: &Connection) {
 
 #[test]
 fn h8_peers_that_vanish() {
-    let bystander = Bystander::start("[publish]\nnormal_timeout = 3000\n");
+    let bystander = Bystander::start("[publish]\nnormal_timeout = 5000\n");
     let address = bystander.address();
     let mut shaking = Connection::tcp(address, None).unwrap();
     shaking.send_raw(&opening()).unwrap();
@@ -365,13 +364,13 @@ fn h8_peers_that_vanish() {
     for (connection, why, deadline) in [
         (&shaking, DEADLINE_MISSED, limits::HANDSHAKE_DEADLINE),
         (&idle, DEADLINE_MISSED, limits::COMMAND_DEADLINE),
-        (&publisher, DEADLINE_MISSED, Duration::from_secs(3)),
+        (&publisher, DEADLINE_MISSED, Duration::from_secs(5)),
         (&player.connection, NOTHING_TAKEN, stalled),
     ] {
         let seconds = bystander.assert_ended(peer(connection), why);
         assert_in_time(seconds, deadline, why);
     }
     bystander.end(
-        "H8 | no FIN: in the handshake, idle, publishing, playing | found after 10, 15, 3, 10 s",
+        "H8 | no FIN: in the handshake, idle, publishing, playing | found after 10, 15, 5, 10 s",
     );
 }
