@@ -31,10 +31,6 @@ const LEAST_FRAMES: u32 = 25;
 /// machine that is busy with other tests delays threads by more than 2 s, but not by this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
-/// Large blocks go back to the system at once, so what is resident is what the server holds. Of
-/// itself, glibc keeps up to twice the largest block that was freed, for each of its arenas.
-const ALLOCATOR: [&str; 2] = ["env", "MALLOC_MMAP_THRESHOLD_=131072"];
-
 /// KiB by which memory may end above where it began: what the allocator keeps of small blocks.
 const KEPT_MEMORY: usize = 8 * 1024;
 
@@ -109,10 +105,7 @@ impl Bystander {
         } else {
             "[publish]\nnormal_timeout = 60000\n"
         };
-        let config = format!("listen = \"127.0.0.1:0\"\n{config}\n{patience}");
-        let server = Server::under(&ALLOCATOR, &config);
-        server.wait_log("listening on rtmp ");
-        Self::on(server)
+        Self::on(Server::origin(&format!("{config}\n{patience}")))
     }
 
     /// On this server.
