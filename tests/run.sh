@@ -17,7 +17,7 @@ PATH=$PATH:/usr/sbin command -v nginx >/dev/null || needed+=(nginx-light)
 
 max_binary=2000000 # bytes, stripped
 max_crates=35
-fuzz_seconds=10
+fuzz_seconds=6
 
 step() {
     printf '\n== %s\n' "$1"

@@ -105,8 +105,7 @@ impl Bystander {
         } else {
             "[publish]\nnormal_timeout = 60000\n"
         };
-        let config = format!("listen = \"127.0.0.1:0\"\n{config}\n{patience}");
-        Self::on(Server::start(&config))
+        Self::on(Server::origin(&format!("{config}\n{patience}")))
     }
 
     /// On this server.
