@@ -57,16 +57,6 @@ format() {
     cargo fmt --check --manifest-path fuzz/Cargo.toml
 }
 
-# Without sanitizers, which stable Rust does not have and code without `unsafe` does not need.
-fuzz() {
-    cargo fuzz build --sanitizer none
-    local target
-    for target in $(cargo fuzz list); do
-        cargo fuzz run --sanitizer none "$target" -- \
-            -max_total_time="$fuzz_seconds" -verbosity=0 -print_final_stats=1
-    done
-}
-
 at_most() { # what, value, limit
     echo "$1: $2 (at most $3)"
     [ "$2" -le "$3" ] || fail "$1"
@@ -92,7 +82,7 @@ step "lints" cargo clippy --locked --all-targets -- -D warnings
 step "licences, sources and versions of crates" deny
 step "tests" cargo test --locked
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
-step "fuzzing, $fuzz_seconds s a target" fuzz
+step "fuzzing, $fuzz_seconds s a target" tests/fuzz.sh "$fuzz_seconds"
 step "release build" release
 step "benchmark, tiny: that it works" env SIZE=tiny tests/bench.sh
 printf '\nAll is well.\n'
