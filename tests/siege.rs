@@ -12,6 +12,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use nix::unistd::geteuid;
 use socket2::SockRef;
 use srs_lite::server::capacity::raised_files;
 use support::bystander::Bystander;
@@ -25,7 +26,7 @@ use support::server::Server;
 const GROWTH: usize = 64 * 1024;
 
 const CONFIG: &str = "max_connections = 2600\nmax_connections_per_address = 2600\nmax_memory = 256\n\
-                      [http_server]\nenabled = true\nlisten = \"127.0.0.1:0\"\ndir = \"html\"\n\
+                      [http_server]\nenabled = true\nlisten = \"127.0.0.1:0\"\ndir = \"/\"\n\
                       [http_remux]\nenabled = true\n";
 
 /// Whoever attacks, as long as they are kept.
@@ -108,9 +109,7 @@ impl Siege {
 
     /// 50 players of a stream of 8 Mbit/s that read nothing.
     fn stuff(&mut self, address: SocketAddr) {
-        let Ok(mut publisher) = publish(address, "live", "fat") else {
-            return;
-        };
+        let mut publisher = publish(address, "live", "fat").unwrap();
         publisher.send_headers(0);
         for number in 0..60 {
             let kind = if number % 30 == 0 {
@@ -142,10 +141,11 @@ impl Siege {
         let mut siege = Self::default();
         let address = server.address();
         let until = Instant::now() + lasting;
+        // First who must get in, also where there is little room.
+        siege.stuff(address);
         siege.slow(server);
         siege.idle(address);
         siege.announce(address);
-        siege.stuff(address);
         while Instant::now() < until {
             siege.say_a_byte();
             Self::reset(address);
@@ -170,4 +170,51 @@ fn everything_at_once() {
         peak / 1024
     );
     bystander.end(&row);
+}
+
+/// A server that root starts for a user who may have few descriptors and threads.
+fn confined(limit: &str) -> Bystander {
+    let user = if geteuid().is_root() {
+        "user = \"nobody\"\n"
+    } else {
+        ""
+    };
+    let config = format!("listen = \"127.0.0.1:0\"\n{user}{CONFIG}");
+    let server = Server::under(&["prlimit", limit], &config);
+    server.wait_log("listening on http ");
+    Bystander::on(server)
+}
+
+/// Descriptors, or threads, for a fraction of those who come: the start says how many connections it
+/// takes and why, the others are closed, that is logged now and then, and when the attackers have left
+/// everybody is served.
+#[test]
+fn where_the_system_allows_little() {
+    raised_files();
+    // Those of the user that run already count.
+    for (limit, reason) in [
+        (
+            "--nofile=256",
+            "the number of open files (RLIMIT_NOFILE, `ulimit -n`) is 256",
+        ),
+        (
+            "--nproc=200",
+            "the number of the user's threads (RLIMIT_NPROC, `ulimit -u`) is 200",
+        ),
+    ] {
+        let bystander = confined(limit);
+        let lowered = bystander
+            .server
+            .wait_log("max_connections lowered from 2600");
+        assert!(lowered.ends_with(reason), "{lowered}");
+        let siege = Siege::lay(&bystander.server, Duration::from_secs(5));
+        let peak = bystander.peak();
+        assert!(peak < GROWTH, "{peak} KiB");
+        let said = bystander.server.count_log("no room for another connection");
+        assert!((1..=4).contains(&said), "logged {said} times");
+        drop(siege);
+        bystander.end(&format!(
+            "siege | {limit}: {said} lines | RSS +{peak} KiB at most"
+        ));
+    }
 }
