@@ -157,8 +157,9 @@ impl Peer {
             type_id::COMMAND_AMF0 | type_id::COMMAND_AMF3
         );
         let mut actions = Vec::new();
-        if let Err(error) = self.session.handle(message.clone(), &mut actions) {
-            let again = self.session.handle(message, &mut actions);
+        if let Err(error) = self.session.handle(message, &mut actions) {
+            let ping = Control::PingRequest(0).encode();
+            let again = self.session.handle(ping, &mut actions);
             assert!(again.is_err() && actions.is_empty(), "it goes on");
             return Err(error);
         }
