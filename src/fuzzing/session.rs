@@ -263,9 +263,9 @@ impl Peer {
     }
 }
 
-/// Whatever an origin sends: we ask for one thing after the other, media comes after the yes and
-/// for a player only, after a no or the end nothing comes; all that we say can be read; and how the
-/// bytes are cut into reads changes nothing.
+/// Whatever an origin sends: we ask for one thing after the other; media comes after the yes and for
+/// a player only; after a no, which repeats no query of ours, or the end nothing comes; all that we
+/// say can be read; and how the bytes are cut into reads changes nothing.
 ///
 /// The input is whether we publish, three lengths of reads, and what comes after the handshake.
 pub fn client_session(data: &[u8]) {
@@ -314,7 +314,11 @@ fn ask<'a>(
             Event::Send(_) => {}
             Event::Granted(_) => assert!(!core::mem::replace(&mut granted, true)),
             Event::Deliver(_) => assert!(granted && purpose == Purpose::Play),
-            Event::Refused(..) => over = true,
+            Event::Refused(code, description) => {
+                let text = format!("{code} {description}");
+                assert!(!text.contains("token=app") && !text.contains("token=stream"));
+                over = true;
+            }
             Event::Ended => {
                 assert!(granted);
                 over = true;
