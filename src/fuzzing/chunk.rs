@@ -77,6 +77,7 @@ fn assemble<'a>(reads: impl Iterator<Item = &'a [u8]>, trusted_after: usize) -> 
         let most = unused.min(limits::MAX_PARTIAL_BYTES).saturating_mul(2);
         let least = limits::MAX_CHUNK_STREAMS.saturating_mul(8); // of vectors that hold anything
         assert!(assembler.held() <= most.saturating_add(least), "it hoards");
+        assert_eq!(assembler.held() > 0, assembler.is_in_message(&[]));
     }
     (messages, Ok(()))
 }

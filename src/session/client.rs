@@ -241,7 +241,7 @@ impl ClientSession {
 
     fn refused(&mut self, command: &Command, events: &mut Vec<Event>) {
         let text = |name| command.property(1, name).and_then(Value::as_str);
-        let code = text("code").unwrap_or_default().to_owned();
+        let code = self.without_queries(text("code").unwrap_or_default());
         let description = self.without_queries(text("description").unwrap_or_default());
         events.push(Event::Refused(code, description));
         self.state = State::Over;
