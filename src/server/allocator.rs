@@ -13,16 +13,21 @@ const VARIABLE: &str = "GLIBC_TUNABLES";
 const SETTINGS: &str = "glibc.pthread.stack_cache_size=0:glibc.malloc.mmap_threshold=65536:\
                         glibc.malloc.trim_threshold=65536:glibc.malloc.mxfast=0";
 
-/// Begins the process anew with these settings, unless it has some. Returns if it has; or if it cannot
+/// Says that the process has begun anew. The settings themselves do not: the C library takes them out of
+/// the environment of a binary that has capabilities (`setcap`), which would begin anew for ever.
+const BEGUN: &str = "SRS_LITE_BEGUN_ANEW";
+
+/// Begins the process anew with these settings, once, unless it has some. Returns if it has; or if it cannot
 /// begin anew: then it needs more memory, and no more than that. Other C libraries do not look.
 pub fn tune() {
-    if env::var_os(VARIABLE).is_some() {
+    if [VARIABLE, BEGUN].map(env::var_os) != [None, None] {
         return;
     }
     let mut arguments = env::args_os();
     if let (Ok(binary), Some(name)) = (env::current_exe(), arguments.next()) {
         let mut again = Command::new(binary);
-        again.env(VARIABLE, SETTINGS).arg0(name).args(arguments);
+        again.env(VARIABLE, SETTINGS).env(BEGUN, "1");
+        again.arg0(name).args(arguments);
         // It only returns with an error.
         let _ = again.exec();
     }

@@ -270,6 +270,34 @@ fn connections_are_limited_to_what_the_system_allows() {
     assert!(server.opening.contains(expected), "{}", server.opening);
 }
 
+/// With settings of the allocator that somebody chose, or without any but the sign that it has begun
+/// anew, it goes on as it is.
+#[test]
+fn it_begins_anew_once_to_set_its_allocator() {
+    let room = Room::new("anew");
+    let file = room.write("a.conf", "listen = '127.0.0.1:0'\n");
+    for (name, value, settings) in [
+        ("UNRELATED", "1", Some("glibc.pthread.stack_cache_size=0")),
+        (
+            "GLIBC_TUNABLES",
+            "glibc.malloc.arena_max=7",
+            Some("glibc.malloc.arena_max=7"),
+        ),
+        ("SRS_LITE_BEGUN_ANEW", "1", None),
+    ] {
+        let mut command = Command::new(BINARY);
+        let server = Server::spawn(command.args(["-c", &file]).env(name, value));
+        let path = format!("/proc/{}/environ", server.child.id());
+        let environment = fs::read_to_string(path).unwrap();
+        let mut variables = environment.split('\0');
+        let found = variables.find_map(|variable| variable.strip_prefix("GLIBC_TUNABLES="));
+        match settings {
+            Some(settings) => assert!(found.unwrap().starts_with(settings), "{name}"),
+            None => assert_eq!(found, None, "{name}"),
+        }
+    }
+}
+
 #[test]
 fn it_stops_on_request_with_status_0() {
     let room = Room::new("stop");
