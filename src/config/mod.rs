@@ -81,10 +81,10 @@ impl Config {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let key = StreamKey::parse(line);
             // The line may hold a key: it is not shown.
-            let wrong = || format!("expected {}", StreamKey::EXPECTED);
-            let key = key.ok_or_else(|| ConfigError::at(&file, number, wrong()))?;
+            let wrong =
+                || ConfigError::at(&file, number, format!("expected {}", StreamKey::EXPECTED));
+            let key = StreamKey::parse(line).ok_or_else(wrong)?;
             self.security.keys.push(key);
         }
         Ok(())

@@ -76,9 +76,7 @@ impl Security {
             Err(Refusal::NotAllowed(action, peer))
         }
     }
-}
 
-impl Security {
     /// Whether a request for the stream `app/name` with these query strings has the key it needs.
     pub fn check_key(&self, action: Access, stream: (&str, &str), queries: [&str; 2]) -> Verdict {
         let keys = if self.enabled { &*self.keys } else { &[] };

@@ -32,9 +32,6 @@ const SPARE_MAPS: u64 = 1024;
 /// Of each thread: stack, its guard, signal stack, its guard.
 const MAPS_PER_THREAD: u64 = 4;
 
-/// Eighths of the available memory that the process may need: the kernel's buffers need some, too.
-const MEMORY_EIGHTHS: u64 = 6;
-
 /// What the system was found to allow; `None`: as much as one likes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Found {
@@ -95,10 +92,8 @@ pub fn allow(config: &Config) -> Allowed {
     found.memory = config
         .max_memory
         .and_then(|bytes| u64::try_from(bytes).ok())
-        .or_else(|| {
-            let eighth = found.memory?.checked_div(8)?;
-            eighth.checked_mul(MEMORY_EIGHTHS)
-        });
+        // The kernel's buffers need a quarter.
+        .or_else(|| found.memory.map(|bytes| bytes.saturating_sub(bytes >> 2)));
     let allowed = allowed(&found, wanted, files);
     if let Some(reason) = allowed.reason {
         let connections = allowed.connections;

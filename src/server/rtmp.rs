@@ -257,7 +257,7 @@ impl Peer {
     }
 
     fn count_memory(&mut self) -> Result<(), ConnectionError> {
-        let held = self.assembler.held().saturating_add(self.input.capacity());
+        let held = self.assembler.held_with(&self.input);
         let (bytes, share) = if self.publication.is_some() {
             (held.saturating_add(limits::READ_BYTES), Share::Stream)
         } else {

@@ -67,6 +67,11 @@ impl Assembler {
         partials.map(Vec::capacity).sum()
     }
 
+    /// The same, with the `input` that could not be taken yet.
+    pub fn held_with(&self, input: &BytesMut) -> usize {
+        self.held().saturating_add(input.capacity())
+    }
+
     /// Whether the peer is in the middle of a message, if `input` is what could not be taken yet.
     pub const fn is_in_message(&self, input: &[u8]) -> bool {
         self.partial_bytes > 0 || !input.is_empty()

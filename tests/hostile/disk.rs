@@ -12,7 +12,7 @@ use crate::support::peer::publishing;
 use crate::support::server::Server;
 use crate::support::temp::TempDir;
 
-use super::names::SERVING;
+use super::names::serving;
 
 /// Sets how many files the server may have open.
 fn limit_files(server: &Server, count: &str) {
@@ -29,7 +29,7 @@ fn n9_a_disk_that_fails() {
     in_mount_namespace("disk::n9_a_disk_that_fails", || {
         let disk = Disk::new();
         let hls = disk.path().join("hls");
-        let config = SERVING.replace("\"html\"\nhls_f", &format!("{hls:?}\nhls_f"));
+        let config = serving().replace("\"html\"\nhls_f", &format!("{hls:?}\nhls_f"));
         let bystander = Bystander::start(&config);
         let server = &bystander.server;
         let fails = |name: &str, why: &str, breaks: &dyn Fn(), mends: &dyn Fn()| {

@@ -13,20 +13,11 @@ use crate::support::server::Server;
 use crate::support::temp::TempDir;
 
 /// Files, HLS and HTTP-FLV, all in `html`.
-pub(super) const SERVING: &str = "
-[http_server]
-enabled = true
-listen = \"127.0.0.1:0\"
-dir = \"html\"
-[http_remux]
-enabled = true
-[hls]
-enabled = true
-hls_path = \"html\"
-hls_fragment = 1
-[play]
-play_wait = 0.2
-";
+pub(super) fn serving() -> String {
+    let more = "[hls]\nenabled = true\nhls_path = \"html\"\nhls_fragment = 1\n\
+                [play]\nplay_wait = 0.2\n";
+    format!("{}{more}", http::CONFIG)
+}
 
 /// Checks that nobody may publish or play this, that both hear so, and that a line each says why.
 fn assert_refused(server: &Server, app: &str, name: &str) {
@@ -41,7 +32,7 @@ fn assert_refused(server: &Server, app: &str, name: &str) {
 
 #[test]
 fn n1_names_that_leave_the_directory() {
-    let bystander = Bystander::start(SERVING);
+    let bystander = Bystander::start(&serving());
     let server = &bystander.server;
     fs::write(server.directory().join("secret"), "secret").unwrap();
     let before = files(server.directory());
@@ -102,7 +93,7 @@ fn n1_names_that_leave_the_directory() {
 
 #[test]
 fn n2_names_that_look_like_files_of_another_stream() {
-    let bystander = Bystander::start(SERVING);
+    let bystander = Bystander::start(&serving());
     let server = &bystander.server;
     for name in ["a.m3u8", "a-3.ts", "a.TS", "a.flv", "a.m3u8.tmp"] {
         assert_refused(server, "live", name);
@@ -140,7 +131,7 @@ fn n2_names_that_look_like_files_of_another_stream() {
 
 #[test]
 fn n3_links_in_the_hls_directory() {
-    let bystander = Bystander::start(SERVING);
+    let bystander = Bystander::start(&serving());
     let server = &bystander.server;
     let elsewhere = TempDir::new();
     let victim = elsewhere.path().join("victim");
@@ -188,7 +179,7 @@ fn n3_links_in_the_hls_directory() {
 
 #[test]
 fn n4_line_ends_and_quotes_in_a_name() {
-    let bystander = Bystander::start(SERVING);
+    let bystander = Bystander::start(&serving());
     let server = &bystander.server;
     let names = [
         "a\nInjected",

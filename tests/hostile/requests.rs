@@ -11,7 +11,7 @@ use crate::support::hls::{self, files};
 use crate::support::http::{self, Client};
 use crate::support::peer::publishing;
 
-use super::names::SERVING;
+use super::names::serving;
 
 /// The statuses of all answers to `requests`, until the server closes. In a request `~` stands for
 /// ` HTTP/1.1|Host: h`, `|` ends a line, `^` is a line feed alone.
@@ -69,7 +69,7 @@ const ODD: &[(&str, &[u16])] = &[
 
 #[test]
 fn n5_requests_that_are_not_what_they_seem() {
-    let bystander = Bystander::start(SERVING);
+    let bystander = Bystander::start(&serving());
     let server = &bystander.server;
     fs::write(server.directory().join("html/ten.txt"), "0123456789").unwrap();
     let check = |requests: &str, expected: &[u16]| {
@@ -89,7 +89,7 @@ fn n5_requests_that_are_not_what_they_seem() {
 #[test]
 fn n6_slow_requests_and_slow_readers() {
     const EACH: usize = 100;
-    let bystander = Bystander::start(SERVING);
+    let bystander = Bystander::start(&serving());
     let server = &bystander.server;
     let address = server.http_address();
     // More than the kernel takes of it.
@@ -132,7 +132,7 @@ fn n6_slow_requests_and_slow_readers() {
 
 #[test]
 fn n7_files_that_are_not_for_reading() {
-    let config = format!("pid = \"run/srs-lite.pid\"\n{SERVING}");
+    let config = format!("pid = \"run/srs-lite.pid\"\n{}", serving());
     let bystander = Bystander::start(&config);
     let server = &bystander.server;
     let html = server.directory().join("html");
@@ -178,7 +178,7 @@ fn n7_files_that_are_not_for_reading() {
 #[test]
 fn n8_what_a_request_says_is_not_said_back() {
     const MARK: &str = "Reflected";
-    let bystander = Bystander::start(SERVING);
+    let bystander = Bystander::start(&serving());
     let server = &bystander.server;
     fs::write(server.directory().join("html/ten.txt"), "0123456789").unwrap();
     let fields = "Host: Reflected|Origin: http://Reflected|Referer: http://Reflected/|\

@@ -220,14 +220,10 @@ impl Upstream {
         // What came before an error counts.
         self.take(events)?;
         result?;
-        let held = self.assembler.held().saturating_add(self.input.capacity());
-        if !self
-            .charge
-            .resize(held.saturating_add(limits::READ_BYTES), Share::Stream)
-        {
-            return Err(ConnectionError::Memory);
-        }
-        Ok(())
+        let held = self.assembler.held_with(&self.input);
+        let bytes = held.saturating_add(limits::READ_BYTES);
+        let fits = self.charge.resize(bytes, Share::Stream);
+        fits.then_some(()).ok_or(ConnectionError::Memory)
     }
 
     fn messages(&mut self, events: &mut Vec<Event>) -> Result<(), SessionError> {

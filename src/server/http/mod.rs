@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::net::IpAddr;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -171,10 +170,13 @@ impl Peer<'_> {
             Some(path) => match &path.kind {
                 Kind::Flv(stream) if self.config.remux => return self.play(request, stream),
                 Kind::Flv(_) | Kind::File => files::answer(&self.config.dir, &path, request, None),
-                Kind::Index => match self.server.config.security.check(Access::Play, self.ip()) {
-                    Err(refusal) => Answer::text(403, &refusal.to_string()),
-                    Ok(()) => index::answer(self, request),
-                },
+                Kind::Index => {
+                    let ip = self.connection.peer.ip();
+                    match self.server.config.security.check(Access::Play, ip) {
+                        Err(refusal) => Answer::text(403, &refusal.to_string()),
+                        Ok(()) => index::answer(self, request),
+                    }
+                }
                 Kind::Playlist(stream) | Kind::Segment(stream) => {
                     let queries = [request.query, ""];
                     let permit = self
@@ -191,10 +193,6 @@ impl Peer<'_> {
             },
         };
         self.send(answer, request.keep_alive, request.method == Method::Head)
-    }
-
-    fn ip(&self) -> IpAddr {
-        self.connection.peer.ip()
     }
 
     /// Waits for the stream.
