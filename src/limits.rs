@@ -385,3 +385,26 @@ pub const HLS_CLAIM_POLL: Duration = Duration::from_millis(20);
 
 /// Between two looks for streams that have been idle for long.
 pub const JANITOR_ROUND: Duration = Duration::from_secs(5);
+
+/// Connections of processes that share the port: one for each stream that one of them plays from
+/// here, or forwards to where it is wanted.
+pub const MAX_SIBLING_CONNECTIONS: usize = 1000;
+
+/// For a sibling's door to open. Longer, and the process hangs.
+pub const SIBLING_CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// For a sibling that holds a stream to be done with it: it may be about to, or be swept.
+pub const SIBLING_CLAIM_DEADLINE: Duration = Duration::from_millis(100);
+
+/// For one to give it up to a publisher that takes over. Encoders wait longer.
+pub const SIBLING_TAKEOVER_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Length of the path of `run_dir`: with the name of a socket in it, it must fit into an address of 108
+/// bytes (unix(7)).
+pub const MAX_RUN_DIR_LENGTH: usize = 80;
+
+/// Files in it that are looked at at a time.
+pub const MAX_RUN_DIR_FILES: usize = 16_384;
+
+/// Bytes of one that says who holds a stream: two names and two numbers.
+pub const MAX_ANNOUNCEMENT_BYTES: u64 = 512;

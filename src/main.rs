@@ -9,11 +9,13 @@ use std::process::ExitCode;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use lexopt::Arg;
-use srs_lite::config::Config;
+use srs_lite::config::{self, Config};
 use srs_lite::server::log::Log;
 use srs_lite::server::pid::PidFile;
 use srs_lite::server::port::Protocol;
 use srs_lite::server::privileges::{Identity, PrivilegeError};
+use srs_lite::server::siblings::Siblings;
+use srs_lite::server::siblings::run_dir::{self, RunDir};
 use srs_lite::server::signals::{Event, Signals};
 use srs_lite::server::{self, Running, allocator, capacity, port};
 
@@ -97,7 +99,16 @@ fn run(mut config: Config) -> Result<(), String> {
     if let Some(http) = &config.http_server {
         listeners.extend(port::bind(Protocol::Http, &http.listen).map_err(said)?);
     }
-    drop_privileges(&config).map_err(said)?;
+    let identity = identity(&config).map_err(said)?;
+    let meeting = run_dir(&config, &listeners, identity.as_ref());
+    if let Some(path) = &meeting {
+        RunDir::create(path, identity.as_ref()).map_err(said)?;
+    }
+    if let Some(identity) = identity {
+        drop_privileges(&config, &identity).map_err(said)?;
+    }
+    let siblings = meeting.map(|path| Siblings::join(&path)).transpose();
+    let siblings = siblings.map_err(said)?;
     if let Some(http) = &config.http_server {
         std::fs::create_dir_all(&http.dir)
             .map_err(|error| format!("cannot create {}: {error}", http.dir.display()))?;
@@ -119,7 +130,10 @@ fn run(mut config: Config) -> Result<(), String> {
         .iter()
         .map(|at| (at.protocol, at.address))
         .collect();
-    let running = server::start(config, listeners, &allowed).map_err(said)?;
+    if let Some(siblings) = &siblings {
+        listeners.push(siblings.listen().map_err(said)?);
+    }
+    let running = server::start(config, listeners, siblings, &allowed).map_err(said)?;
     // While we serve: it takes longer than all the rest.
     port::warn_of_other_forms(&ports);
     for (protocol, address) in ports {
@@ -130,12 +144,35 @@ fn run(mut config: Config) -> Result<(), String> {
     Ok(())
 }
 
+/// Whom the process becomes, if that is configured.
+fn identity(config: &Config) -> Result<Option<Identity>, PrivilegeError> {
+    let user = config.user.as_deref();
+    let find = |user| Identity::find(user, config.group.as_deref());
+    user.map(find).transpose()
+}
+
+/// Where the processes of our port meet, if they do.
+fn run_dir(
+    config: &Config,
+    listeners: &[port::Listener],
+    identity: Option<&Identity>,
+) -> Option<PathBuf> {
+    match &config.run_dir {
+        config::RunDir::Nowhere => None,
+        config::RunDir::At(path) => Some(path.clone()),
+        config::RunDir::Auto => {
+            let address = listeners
+                .iter()
+                .filter(|at| at.protocol == Protocol::Rtmp)
+                .map(|at| at.address)
+                .min()?;
+            Some(run_dir::default_path(Identity::uid(identity), address))
+        }
+    }
+}
+
 /// Becomes the configured user, who must be able to open the log and empty the pid file.
-fn drop_privileges(config: &Config) -> Result<(), PrivilegeError> {
-    let Some(user) = &config.user else {
-        return Ok(());
-    };
-    let identity = Identity::find(user, config.group.as_deref())?;
+fn drop_privileges(config: &Config, identity: &Identity) -> Result<(), PrivilegeError> {
     for path in [&config.log.file, &config.pid].into_iter().flatten() {
         identity.own(path)?;
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use srs_lite::config::{Cluster, Config, ListenAddress, OriginAddress, Remote};
+use srs_lite::config::{Cluster, Config, ListenAddress, Mode, OriginAddress};
 
 #[test]
 fn every_shipped_file_loads() {
@@ -32,14 +32,16 @@ fn the_edges_share_a_port_and_nothing_else() {
         host: "127.0.0.1".to_owned(),
         port: 19350,
     };
-    let remote = Remote {
+    let cluster = Cluster {
+        mode: Mode::Remote,
         origins: vec![address],
+        redirects: Vec::new(),
         token_traverse: false,
     };
-    assert_eq!(one.cluster, Cluster::Remote(remote));
+    assert_eq!(one.cluster, cluster);
     assert_eq!(one.listen, listens_on(1935));
     assert_eq!(origin.listen, listens_on(19350));
-    assert_eq!(origin.cluster, Cluster::Local);
+    assert_eq!(origin.cluster.mode, Mode::Local);
     assert!(one.pid.is_some() && two.pid.is_some() && origin.pid.is_some());
     assert!(one.pid != two.pid && one.pid != origin.pid && two.pid != origin.pid);
     let http = [&one, &two, &origin].map(|config| config.http_server.as_ref());

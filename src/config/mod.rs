@@ -1,5 +1,6 @@
 //! The configuration file: TOML with SRS's directive names → a validated [`Config`].
 
+use core::fmt;
 use core::time::Duration;
 use std::fs;
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ pub use self::security::{Access, Refusal, Security};
 use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
 
+mod cluster;
 mod document;
 mod error;
 mod keys;
@@ -37,11 +39,13 @@ pub struct Config {
     pub user: Option<String>,
     /// The same, if it is not the user's own group.
     pub group: Option<String>,
+    /// Where the processes of a port meet.
+    pub run_dir: RunDir,
     /// The pid file, locked while the process lives.
     pub pid: Option<PathBuf>,
     /// Where and how much to log.
     pub log: Log,
-    /// Origin or edge.
+    /// Origin or edge, and where it gets what is not published here.
     pub cluster: Cluster,
     /// What players get.
     pub play: Play,
@@ -147,22 +151,38 @@ pub struct Log {
     pub level: log::LevelFilter,
 }
 
+/// `run_dir`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RunDir {
+    /// One that follows from user and port.
+    Auto,
+    /// This one.
+    At(PathBuf),
+    /// They do not meet.
+    Nowhere,
+}
+
 /// `[cluster]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Cluster {
+pub struct Cluster {
+    /// What is published here belongs here, or at an origin.
+    pub mode: Mode,
+    /// Where streams come from that are not published here: an edge's origins, of which there is at
+    /// least one, or the coworkers of an origin in a cluster.
+    pub origins: Vec<OriginAddress>,
+    /// Where else these may send us.
+    pub redirects: Vec<OriginAddress>,
+    /// Whether an origin is asked about each player.
+    pub token_traverse: bool,
+}
+
+/// `cluster.mode`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
     /// An origin: streams are published here.
     Local,
     /// An edge.
-    Remote(Remote),
-}
-
-/// Where an edge gets its streams.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Remote {
-    /// Never empty.
-    pub origins: Vec<OriginAddress>,
-    /// Whether an origin is asked about each player.
-    pub token_traverse: bool,
+    Remote,
 }
 
 /// `host:port` of an origin.
@@ -172,6 +192,16 @@ pub struct OriginAddress {
     pub host: String,
     /// 1935 if the file does not say.
     pub port: u16,
+}
+
+impl fmt::Display for OriginAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        match host.contains(':') {
+            true => write!(f, "[{host}]:{port}"),
+            false => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 /// `[play]`.

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use log::LevelFilter;
 use toml::de::DeValue;
 
+use super::cluster::cluster;
 use super::document::Document;
 use super::security::Rule;
 use super::stream_key::StreamKey;
 use super::{
-    Cluster, Config, Hls, HttpServer, ListenAddress, Log, MergeTime, OriginAddress, Play, Publish,
-    Remote, Republish, Security, value,
+    Cluster, Config, Hls, HttpServer, ListenAddress, Log, MergeTime, Mode, Play, Publish,
+    Republish, RunDir, Security, value,
 };
 
 /// The configuration of a file; mistakes stay with the document.
@@ -43,6 +44,16 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
             .map(|mebibytes: usize| mebibytes.saturating_mul(1 << 20)),
         user,
         group,
+        run_dir: file.read(
+            "run_dir",
+            RunDir::Auto,
+            "\"auto\" or the path of a directory (\"\": none)",
+            |value| match value.as_str()? {
+                "auto" => Some(RunDir::Auto),
+                "" => Some(RunDir::Nowhere),
+                path => Some(RunDir::At(PathBuf::from(path))),
+            },
+        ),
         pid: path_or_none(file, "pid"),
         log: log(file),
         play: play(file),
@@ -128,57 +139,6 @@ fn log(file: &mut Document<'_>) -> Log {
             "\"verbose\", \"info\", \"trace\", \"warn\", \"error\" or \"off\"",
             value::level,
         ),
-    }
-}
-
-fn cluster(file: &mut Document<'_>, listen: &[ListenAddress]) -> Cluster {
-    let remote = file.read(
-        "cluster.mode",
-        false,
-        "\"local\" (an origin) or \"remote\" (an edge)",
-        |value| match value.as_str()? {
-            "local" => Some(false),
-            "remote" => Some(true),
-            _ => None,
-        },
-    );
-    let expected = "the address of an origin (\"10.0.0.1:19350\", \"[::1]:19350\", \
-                    \"origin.example\"), or a list of those";
-    let origins = file.read_list("cluster.origin", vec![], expected, value::origin_address);
-    let token_traverse = file.read("cluster.token_traverse", false, "true or false", |value| {
-        value.as_bool()
-    });
-    if token_traverse && !remote {
-        let message = "an origin asks nobody; remove it, or write `mode = \"remote\"` for an edge";
-        file.refuse("cluster.token_traverse", message);
-    }
-    match (remote, origins.is_empty()) {
-        (false, true) => Cluster::Local,
-        (false, false) => {
-            let message = "an origin has no origin; remove it, or write `mode = \"remote\"` for \
-                           an edge";
-            file.refuse("cluster.origin", message);
-            Cluster::Local
-        }
-        (true, true) => {
-            let message = "an edge needs its origin; add `origin = [\"host:port\"]` to [cluster]";
-            file.refuse("cluster.mode", message);
-            Cluster::Local
-        }
-        (true, false) => {
-            for origin in origins.iter().filter(|origin| is_own(origin, listen)) {
-                let message = format!(
-                    "a loop: {}:{} is where this edge listens; name the origin's port, or listen \
-                     on another",
-                    origin.host, origin.port
-                );
-                file.refuse("cluster.origin", &message);
-            }
-            Cluster::Remote(Remote {
-                origins,
-                token_traverse,
-            })
-        }
     }
 }
 
@@ -292,7 +252,7 @@ fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
             |value| value::url_prefix(value).map(str::to_owned),
         ),
     };
-    if enabled && *cluster != Cluster::Local {
+    if enabled && cluster.mode == Mode::Remote {
         let message = "an edge forwards what is published to it; enable it at the origin";
         file.refuse("hls.enabled", message);
     }
@@ -345,26 +305,4 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
         file.refuse("http_server.listen", message);
     }
     Some(HttpServer { listen, dir, remux })
-}
-
-/// Whether a connection to the origin would be one to ourselves, as far as the file tells. The
-/// rest is found by counting hops.
-fn is_own(origin: &OriginAddress, listen: &[ListenAddress]) -> bool {
-    let ip = match origin.host.as_str() {
-        "localhost" => Some([127, 0, 0, 1].into()),
-        host => host.parse::<std::net::IpAddr>().ok(),
-    };
-    let Some(ip) = ip.map(|ip| ip.to_canonical()) else {
-        return false;
-    };
-    // To connect to the unspecified address is to connect to loopback.
-    let is_local = ip.is_loopback() || ip.is_unspecified();
-    listen
-        .iter()
-        .filter(|own| own.port == origin.port)
-        .any(|own| match own.ip.map(|ip| ip.to_canonical()) {
-            None => is_local,
-            Some(own) if own.is_unspecified() => is_local && own.is_ipv4() == ip.is_ipv4(),
-            Some(own) => own == ip || (own.is_loopback() && ip.is_unspecified()),
-        })
 }

@@ -67,17 +67,17 @@ impl<W> Registry<W> {
     ///
     /// # Errors
     ///
-    /// It has a publisher, and `takeover` is false; or the registry is closed.
+    /// Somebody publishes it, and `takeover` is false; or the registry is closed.
     pub fn publish(self: &Arc<Self>, path: &str, takeover: bool) -> Result<Publisher<W>, Busy> {
         let mut streams = self.lock();
         if streams.closed {
             return Err(Busy);
         }
         let stream = streams.entry(path, self.max_frames);
-        if stream.lock().live && !takeover {
+        if stream.lock().published && !takeover {
             return Err(Busy);
         }
-        let epoch = stream.begin();
+        let epoch = stream.begin(true).ok_or(Busy)?;
         stream.go_live(epoch);
         Ok(Publisher {
             registry: Arc::clone(self),
@@ -86,11 +86,26 @@ impl<W> Registry<W> {
         })
     }
 
-    /// Whether the stream at `path` has a publisher.
-    pub fn is_live(&self, path: &str) -> bool {
+    /// Whether somebody publishes the stream at `path`.
+    pub fn is_published(&self, path: &str) -> bool {
         let streams = self.lock();
         let stream = streams.by_path.get(path);
-        stream.is_some_and(|stream| stream.lock().live)
+        stream.is_some_and(|stream| stream.lock().published)
+    }
+
+    /// Ends the turn of who publishes the stream at `path`: it is told with its next message.
+    pub fn unpublish(&self, path: &str) {
+        if let Some(stream) = self.lock().by_path.get(path) {
+            stream.unpublish();
+        }
+    }
+
+    /// Paths of streams that are wanted, and that nobody feeds or fetches.
+    pub fn unfed(&self) -> Vec<Arc<str>> {
+        let streams = self.lock();
+        let unfed = |stream: &&Arc<Stream<W>>| stream.lock().is_unfed();
+        let unfed = streams.by_path.values().filter(unfed);
+        unfed.map(|stream| Arc::clone(&stream.path)).collect()
     }
 
     /// Announces a player of the stream at `path`, whether there is such a stream or not.
@@ -202,12 +217,13 @@ impl<W> Drop for Publisher<W> {
 }
 
 impl<W> Attached<W> {
-    /// Begins to fetch the stream, unless that is being done.
+    /// Begins to fetch the stream, unless that is being done, or somebody publishes it here.
     pub fn pull(&self) -> Option<Pull<W>> {
         let mut state = self.stream.lock();
-        if core::mem::replace(&mut state.pulled, true) {
+        if state.pulled || state.published {
             return None;
         }
+        state.pulled = true;
         Some(Pull {
             registry: Arc::clone(&self.registry),
             stream: Arc::clone(&self.stream),
@@ -248,12 +264,13 @@ impl<W> Pull<W> {
     }
 
     /// Feeds the stream: begins the turn of another source. Players can join when it goes live.
-    pub fn publish(&self) -> Publisher<W> {
-        Publisher {
+    /// `None`: somebody publishes it here.
+    pub fn publish(&self) -> Option<Publisher<W>> {
+        Some(Publisher {
             registry: Arc::clone(&self.registry),
             stream: Arc::clone(&self.stream),
-            epoch: self.stream.begin(),
-        }
+            epoch: self.stream.begin(false)?,
+        })
     }
 }
 

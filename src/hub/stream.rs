@@ -38,6 +38,8 @@ pub(super) struct State<W> {
     /// Who may deliver. Grows with every publisher, so that a late one is told from the current.
     pub(super) epoch: u64,
     pub(super) live: bool,
+    /// Whether it is the turn of who publishes here, and not of a pull.
+    pub(super) published: bool,
     /// When the last publisher left, until the next one comes.
     pub(super) left: Option<Instant>,
     /// Whether something fetches the stream from elsewhere while it is wanted.
@@ -102,6 +104,7 @@ impl<W> Stream<W> {
             state: Mutex::new(State {
                 epoch: 0,
                 live: false,
+                published: false,
                 left: None,
                 pulled: false,
                 attached: 0,
@@ -133,16 +136,21 @@ impl<W> Stream<W> {
         })
     }
 
-    /// Starts another publisher's turn; its epoch.
-    pub(super) fn begin(&self) -> u64 {
+    /// Starts another publisher's turn; its epoch. `None`: a pull's turn waits for the end of who
+    /// publishes here.
+    pub(super) fn begin(&self, published: bool) -> Option<u64> {
         let mut state = self.lock();
+        if state.published && !published {
+            return None;
+        }
         state.unpublish();
+        state.published = published;
         state.clock.restart();
         for (_, player) in &mut state.players {
             player.restart();
         }
         state.left = None;
-        state.epoch
+        Some(state.epoch)
     }
 
     /// Lets players join, if it is still the turn of `epoch`.
@@ -157,6 +165,15 @@ impl<W> Stream<W> {
         let state = self.lock();
         let mut players = state.players.iter();
         players.any(|(_, player)| player.is_crowded())
+    }
+
+    /// Ends the turn of who publishes here.
+    pub(super) fn unpublish(&self) {
+        let mut state = self.lock();
+        if state.published {
+            state.unpublish();
+            state.ring();
+        }
     }
 
     /// Ends the turn of `epoch`, unless another one has begun. Players stay, and are told nothing.
@@ -354,9 +371,15 @@ impl<W> State<W> {
         !self.live && !self.pulled && self.attached == 0 && self.sender.is_none()
     }
 
+    /// Whether somebody wants the stream, and nobody feeds or fetches it.
+    pub(super) const fn is_unfed(&self) -> bool {
+        !self.live && !self.pulled && self.attached > 0
+    }
+
     fn unpublish(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
         self.live = false;
+        self.published = false;
         self.left = Some(Instant::now());
         self.cache.clear();
     }

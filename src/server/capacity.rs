@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::config::{Cluster, Config};
+use crate::config::{Config, RunDir};
 use crate::limits;
 
 /// Descriptors beside those of connections: listeners, log, pid file, name servers.
@@ -81,8 +81,10 @@ pub struct Allowed {
 /// number of descriptors as far as it may be raised.
 pub fn allow(config: &Config) -> Allowed {
     let wanted = config.max_connections;
-    let only_sockets =
-        config.cluster == Cluster::Local && config.http_server.is_none() && config.hls.is_none();
+    let only_sockets = config.cluster.origins.is_empty()
+        && config.run_dir == RunDir::Nowhere
+        && config.http_server.is_none()
+        && config.hls.is_none();
     let files = if only_sockets {
         1
     } else {

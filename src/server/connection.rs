@@ -1,11 +1,11 @@
-//! One TCP connection: every read and write has a deadline, and it ends without losing what was
+//! One connection: every read and write has a deadline, and it ends without losing what was
 //! sent.
 
 use core::fmt;
 use core::ops::Range;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::MsgFlags;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 
 use crate::limits;
 use crate::server::connections::Place;
@@ -31,7 +31,7 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// What is spoken on it.
     pub protocol: Protocol,
-    socket: TcpStream,
+    socket: Socket,
     /// The socket's timeout for reads, in microseconds; 0: not known.
     read_timeout: AtomicU64,
     /// Written by a sender: a stop leaves its end to that.
@@ -57,16 +57,19 @@ const NO_TIMEOUT: u64 = u64::MAX;
 
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} {}", self.id, self.peer)
+        match self.protocol {
+            Protocol::Rtmp | Protocol::Http => write!(f, "#{} {}", self.id, self.peer),
+            Protocol::Sibling => write!(f, "#{} sibling", self.id),
+        }
     }
 }
 
 impl Connection {
-    /// A connection over a socket that has what [`set_options`] sets.
+    /// A connection over a socket that has what [`set_options`] sets, if it is one of TCP.
     /// `place`: if others opened it to us.
     pub fn new(
         id: u64,
-        socket: TcpStream,
+        socket: Socket,
         peer: SocketAddr,
         protocol: Protocol,
         place: Option<Place>,
@@ -201,9 +204,8 @@ impl Connection {
     ) -> io::Result<()> {
         while !head.is_empty() {
             self.socket.set_write_timeout(Some(remaining(deadline)?))?;
-            let socket = SockRef::from(&self.socket);
             let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
-            let length = retry(|| socket.send_with_flags(head, flags))?;
+            let length = retry(|| self.socket.send_with_flags(head, flags))?;
             head = head.get(length..).unwrap_or_default();
         }
         let mut left = range.end.saturating_sub(range.start);
@@ -236,8 +238,7 @@ impl Connection {
             Some(deadline) => self.socket.set_write_timeout(Some(remaining(deadline)?))?,
             None => flags |= libc::MSG_DONTWAIT,
         }
-        let socket = SockRef::from(&self.socket);
-        match retry(|| socket.send_vectored_with_flags(slices, flags)) {
+        match retry(|| self.socket.send_vectored_with_flags(slices, flags)) {
             Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_none() => Ok(0),
             result => result,
         }
@@ -295,7 +296,7 @@ impl Connection {
     pub fn reset(&self, why: &'static str) {
         // The first reason is the one that counts.
         let _ = self.reset.set(why);
-        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        let _ = self.socket.set_linger(Some(Duration::ZERO));
         self.shut();
     }
 

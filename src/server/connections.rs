@@ -22,6 +22,7 @@ pub struct Connections {
 struct Table {
     places: usize,
     http: usize,
+    siblings: usize,
     by_address: HashMap<IpAddr, usize>,
     living: HashMap<u64, Weak<Connection>>,
 }
@@ -35,6 +36,8 @@ pub enum NoRoom {
     Http(usize),
     /// There are as many of the peer's address as there may be.
     Address(IpAddr, usize),
+    /// There are as many of siblings as there may be.
+    Siblings,
 }
 
 impl fmt::Display for NoRoom {
@@ -44,6 +47,10 @@ impl fmt::Display for NoRoom {
             Self::Http(most) => write!(f, "{most} of max_connections speak HTTP"),
             Self::Address(address, most) => {
                 write!(f, "{address}: max_connections_per_address is {most}")
+            }
+            Self::Siblings => {
+                let most = limits::MAX_SIBLING_CONNECTIONS;
+                write!(f, "{most} are of processes that share the port")
             }
         }
     }
@@ -59,13 +66,25 @@ impl Connections {
         }
     }
 
-    /// Takes a place for a connection, before anything else is done for it.
+    /// Takes a place for a connection, before anything else is done for it. Those of siblings do not
+    /// count among the others: full of players, a process still gives its streams to them.
     ///
     /// # Errors
     ///
     /// There is no room.
     pub fn place(self: &Arc<Self>, peer: IpAddr, protocol: Protocol) -> Result<Place, NoRoom> {
         let address = household(peer);
+        let place = || Place {
+            connections: Arc::clone(self),
+            address,
+            protocol,
+        };
+        if protocol == Protocol::Sibling {
+            let siblings = &mut self.lock().siblings;
+            let fits = *siblings < limits::MAX_SIBLING_CONNECTIONS;
+            *siblings = siblings.saturating_add(usize::from(fits));
+            return fits.then(place).ok_or(NoRoom::Siblings);
+        }
         let most_http = self.most.div_ceil(4).saturating_mul(limits::HTTP_QUARTERS);
         let mut table = self.lock();
         let of_address = table.by_address.get(&address).copied().unwrap_or_default();
@@ -83,11 +102,7 @@ impl Connections {
         table
             .by_address
             .insert(address, of_address.saturating_add(1));
-        Ok(Place {
-            connections: Arc::clone(self),
-            address,
-            protocol,
-        })
+        Ok(place())
     }
 
     /// Lists a connection, for [`Self::living`].
@@ -113,7 +128,7 @@ impl Connections {
         table.living.values().filter_map(Weak::upgrade).collect()
     }
 
-    /// Whether there is none.
+    /// Whether there is none but of siblings.
     pub fn is_empty(&self) -> bool {
         self.lock().places == 0
     }
@@ -135,6 +150,10 @@ pub struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut table = self.connections.lock();
+        if self.protocol == Protocol::Sibling {
+            table.siblings = table.siblings.saturating_sub(1);
+            return;
+        }
         table.places = table.places.saturating_sub(1);
         table.http = table.http.saturating_sub(is_http(self.protocol));
         if let Some(count) = table.by_address.get_mut(&self.address) {

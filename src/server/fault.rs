@@ -41,12 +41,12 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::config::{Config, OriginAddress, Remote};
+    use crate::config::{Cluster, Config, Mode, OriginAddress};
     use crate::limits;
     use crate::server::capacity;
     use crate::server::connection::{deadline, set_options};
-    use crate::server::edge::Edge;
     use crate::server::edge::origin::Upstream;
+    use crate::server::edge::{Edge, Source};
     use crate::server::port::{Listener, Protocol};
     use crate::server::{Running, start};
     use crate::session::action::chunks;
@@ -72,19 +72,21 @@ mod tests {
                 host: address.ip().to_string(),
                 port: address.port(),
             };
-            let remote = Remote {
+            let cluster = Cluster {
+                mode: Mode::Remote,
                 origins: vec![origin],
+                redirects: Vec::new(),
                 token_traverse: false,
             };
             let allowed = capacity::allow(&config);
             let listening = Listener {
-                listener,
+                listener: listener.into(),
                 address,
                 protocol: Protocol::Rtmp,
             };
             Self {
-                running: start(config, vec![listening], &allowed).unwrap(),
-                edge: Edge::new(&remote, Vec::new()),
+                running: start(config, vec![listening], None, &allowed).unwrap(),
+                edge: Edge::new(&cluster, Vec::new()),
             }
         }
 
@@ -96,9 +98,10 @@ mod tests {
                 stream: stream.to_owned(),
                 hops: 0,
             };
-            let origin = self.edge.round().remove(0);
+            let (origin, patience) = self.edge.round().remove(0);
+            let source = (Source::Origin(origin), patience);
             let server = &self.running.server;
-            let (upstream, _) = Upstream::open(server, &self.edge, origin, &request).unwrap();
+            let (upstream, _) = Upstream::open(server, &self.edge, source, &request).unwrap();
             upstream
         }
     }

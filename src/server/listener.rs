@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use socket2::SockRef;
+use socket2::{SockAddr, Socket};
 
 use crate::limits;
 use crate::server::connection::{Connection, deadline};
 use crate::server::port::{Listener, Protocol};
+use crate::server::siblings::door;
 use crate::server::thread::Role;
 use crate::server::{Server, http, rtmp};
 use crate::wire::http::NO_ROOM;
@@ -50,9 +51,12 @@ pub fn accept(server: &Arc<Server>, at: &Listener, closing: &AtomicBool) {
 fn admit(
     server: &Arc<Server>,
     protocol: Protocol,
-    (socket, peer): (TcpStream, SocketAddr),
+    (socket, peer): (Socket, SockAddr),
     away: &mut TurnedAway,
 ) {
+    // A sibling's has no address.
+    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let peer = peer.as_socket().unwrap_or(nowhere);
     let place = match server.connections.place(peer.ip(), protocol) {
         Ok(place) => place,
         Err(no_room) => {
@@ -68,12 +72,13 @@ fn admit(
     server.connections.enter(&connection);
     let server_ = Arc::clone(server);
     let role = match protocol {
-        Protocol::Rtmp => Role::Rtmp,
+        Protocol::Rtmp | Protocol::Sibling => Role::Rtmp,
         Protocol::Http => Role::Http,
     };
     let spawned = server.threads.run(role, id, move || match protocol {
         Protocol::Rtmp => rtmp::serve(&server_, &connection),
         Protocol::Http => http::serve(&server_, &connection),
+        Protocol::Sibling => door::serve(&server_, &connection),
     });
     if let Err(error) = spawned {
         server.shed(error);
@@ -82,12 +87,12 @@ fn admit(
 
 /// Connections that were told that there is no room, until they have had time to read it.
 #[derive(Debug, Default)]
-struct TurnedAway(VecDeque<(Instant, TcpStream)>);
+struct TurnedAway(VecDeque<(Instant, Socket)>);
 
 impl TurnedAway {
-    fn push(&mut self, socket: TcpStream) {
+    fn push(&mut self, socket: Socket) {
         // Nothing was sent before: it fits, and if not, the peer is not owed more.
-        let _ = SockRef::from(&socket).send_with_flags(NO_ROOM, libc::MSG_DONTWAIT);
+        let _ = socket.send_with_flags(NO_ROOM, libc::MSG_DONTWAIT);
         let _ = socket.shutdown(Shutdown::Write);
         if self.0.len() >= limits::MAX_TURNED_AWAY {
             self.0.pop_front();

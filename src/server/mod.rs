@@ -26,6 +26,7 @@ pub mod rarely;
 pub mod rhythm;
 pub mod rtmp;
 pub mod sender;
+pub mod siblings;
 pub mod signals;
 pub mod thread;
 
@@ -37,9 +38,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ::log::warn;
-use socket2::SockRef;
 
-use crate::config::{Access, Cluster, Config};
+use crate::config::{Access, Config, Mode};
 use crate::hub::budget::{Budget, Charge};
 use crate::hub::registry::Registry;
 use crate::limits;
@@ -53,6 +53,7 @@ use crate::server::port::Protocol;
 use crate::server::rarely::Rarely;
 use crate::server::rhythm::Rhythm;
 use crate::server::sender::Writer;
+use crate::server::siblings::{Siblings, scout};
 use crate::server::thread::{Role, Threads};
 use crate::wire::name::StreamPath;
 
@@ -67,8 +68,10 @@ pub struct Server {
     pub rhythm: Rhythm,
     /// Every thread but main's and those that wait for signals.
     pub threads: Threads,
-    /// If this is an edge.
+    /// If streams can come from elsewhere.
     pub edge: Option<Edge>,
+    /// Those who share our port, if we want to know them.
+    pub siblings: Option<Arc<Siblings>>,
     /// If streams are written to disk.
     pub hls: Option<Hls>,
     /// Those that others opened to us.
@@ -107,7 +110,7 @@ impl fmt::Display for StartError {
     }
 }
 
-/// Serves the configuration on these sockets, with what the system allows.
+/// Serves the configuration on these sockets, among these siblings, with what the system allows.
 ///
 /// # Errors
 ///
@@ -115,14 +118,13 @@ impl fmt::Display for StartError {
 pub fn start(
     config: Config,
     sockets: Vec<port::Listener>,
+    siblings: Option<Siblings>,
     allowed: &Allowed,
 ) -> Result<Running, StartError> {
     let rtmp = sockets.iter().filter(|at| at.protocol == Protocol::Rtmp);
     let addresses = rtmp.map(|at| at.address).collect();
-    let edge = match &config.cluster {
-        Cluster::Local => None,
-        Cluster::Remote(remote) => Some(Edge::new(remote, addresses)),
-    };
+    let elsewhere = siblings.is_some() || !config.cluster.origins.is_empty();
+    let edge = elsewhere.then(|| Edge::new(&config.cluster, addresses));
     let max_frames = if config.play.gop_cache {
         config.play.gop_cache_max_frames
     } else {
@@ -140,6 +142,7 @@ pub fn start(
         config,
         threads: Threads::new(allowed.threads),
         edge,
+        siblings: siblings.map(Arc::new),
         connections: Arc::new(Connections::new(most, per_address)),
         ids: AtomicU64::new(1),
         stopping: AtomicBool::new(false),
@@ -168,15 +171,31 @@ pub fn start(
             thread,
         });
     }
-    if let Some((path, dispose)) = disposal(&server.config) {
-        let server_ = Arc::clone(&server);
-        let body = move || janitor::run(&server_, &path, dispose);
-        server
-            .threads
-            .spawn(Role::Janitor, server.next_id(), body)
-            .map_err(StartError)?;
-    }
+    look_after(&server).map_err(StartError)?;
     Ok(Running { server, listeners })
+}
+
+/// Starts the threads that look after what others hold, and what nobody uses.
+fn look_after(server: &Arc<Server>) -> io::Result<()> {
+    let spawn = |role, body: Box<dyn FnOnce() + Send>| {
+        let spawned = server.threads.spawn(role, server.next_id(), body);
+        spawned.map(|_| ())
+    };
+    if let Some(siblings) = server.siblings.clone() {
+        let server = Arc::clone(server);
+        spawn(
+            Role::Scout,
+            Box::new(move || scout::run(&server, &siblings)),
+        )?;
+    }
+    if let Some((path, dispose)) = disposal(&server.config) {
+        let server = Arc::clone(server);
+        spawn(
+            Role::Janitor,
+            Box::new(move || janitor::run(&server, &path, dispose)),
+        )?;
+    }
+    Ok(())
 }
 
 /// Where idle streams are removed from the disk, and when; if they are.
@@ -188,10 +207,15 @@ fn disposal(config: &Config) -> Option<(PathBuf, Duration)> {
 impl Running {
     /// Accepts nothing more; what is connected, or waits to be, goes on.
     pub fn drain(&mut self) {
-        for listening in &self.listeners {
+        let stops = self.server.is_stopping();
+        // Siblings fetch from here what is published here still.
+        let is_door = |listening: &mut Listening| listening.listener.protocol == Protocol::Sibling;
+        let listeners = self.listeners.extract_if(.., |one| stops || !is_door(one));
+        let listeners: Vec<_> = listeners.collect();
+        for listening in &listeners {
             listening.closing.store(true, Ordering::Release);
         }
-        for listening in self.listeners.drain(..) {
+        for listening in listeners {
             // A panic there has been reported already.
             let _ = listening.thread.join();
         }
@@ -215,7 +239,10 @@ impl Running {
         for listening in &self.listeners {
             // Wakes its thread, and resets what waits to be accepted. Not by a connection to
             // ourselves: on a shared port a sibling might get it.
-            let _ = SockRef::from(&listening.listener.listener).shutdown(std::net::Shutdown::Read);
+            let _ = listening
+                .listener
+                .listener
+                .shutdown(std::net::Shutdown::Read);
         }
         self.drain();
         let server = &self.server;
@@ -226,7 +253,7 @@ impl Running {
         }
         // What publishers had sent by now is read, and reaches players and disk.
         let until = deadline(limits::POLL);
-        let feeds = || server.edge.is_none() && !server.registry.live(1).is_empty();
+        let feeds = || !server.is_edge() && !server.registry.live(1).is_empty();
         while feeds() && Instant::now() < until {
             std::thread::sleep(limits::STOP_POLL);
         }
@@ -252,6 +279,22 @@ impl Server {
     /// Whether everything is to end.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether what is published here goes to an origin.
+    pub fn is_edge(&self) -> bool {
+        self.config.cluster.mode == Mode::Remote
+    }
+
+    /// Ends who publishes the stream at `path`, which is a sibling's from now on.
+    pub fn give_up(&self, path: &str) {
+        let Some(siblings) = &self.siblings else {
+            return;
+        };
+        siblings.give_up(path, || self.registry.unpublish(path));
+        if let Some(hls) = &self.hls {
+            hls.give_up(path);
+        }
     }
 
     /// Whether a peer may do this with a stream, by its address and the query strings of its request;

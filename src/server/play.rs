@@ -17,12 +17,15 @@ use crate::hub::stream::{Start, Stream};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
+use crate::server::edge::client_request;
 use crate::server::error::ConnectionError;
 use crate::server::log::escape;
+use crate::server::port::Protocol;
 use crate::server::rtmp::{Done, Peer};
 use crate::server::sender::{Sender, Unsent, Writer};
 use crate::server::thread::Role;
 use crate::session::action::{Action, Filter};
+use crate::session::client::Purpose;
 use crate::wire::name::StreamRequest;
 
 /// Lets the player in: when this returns, its stream's sender writes to it.
@@ -93,12 +96,13 @@ pub fn find(
     hops: u32,
     mut has_left: impl FnMut() -> bool,
 ) -> Result<Attached<Writer>, Denied> {
+    if connection.protocol == Protocol::Sibling {
+        return find_here(server, request, hops, has_left);
+    }
     server
         .permit(Access::Play, connection, &request.path, request.queries())
         .map_err(|denial| Denied::Forbidden(denial.to_string()))?;
-    let stopping = |_| Denied::Unavailable("the server stops".to_owned());
-    let path = request.path.to_string();
-    let attached = server.registry.attach(&path).map_err(stopping)?;
+    let attached = attach(server, &request.path.to_string())?;
     let wait = server.config.play.play_wait;
     let deadline = deadline(wait);
     if let Some(edge) = &server.edge {
@@ -123,6 +127,38 @@ pub fn find(
     Err(Denied::Missing(format!(
         "there is no such stream, and none came within {seconds} s"
     )))
+}
+
+/// The same for a sibling, which has asked its own player for the right, and knows that we have the
+/// stream: nothing is looked for elsewhere, or we could send each other round.
+fn find_here(
+    server: &Arc<Server>,
+    request: &StreamRequest,
+    hops: u32,
+    mut has_left: impl FnMut() -> bool,
+) -> Result<Attached<Writer>, Denied> {
+    let path = request.path.to_string();
+    let attached = attach(server, &path)?;
+    if let Some(edge) = &server.edge {
+        edge.renew(&path, client_request(Purpose::Play, request, hops));
+    }
+    let holds = || {
+        let siblings = server.siblings.as_ref();
+        siblings.is_some_and(|siblings| siblings.holds(&path))
+    };
+    let until = deadline(limits::ORIGIN_PATIENCE);
+    while holds() && Instant::now() < until && !server.is_stopping() && !has_left() {
+        if attached.stream.wait_live(deadline(limits::POLL)) {
+            return Ok(attached);
+        }
+    }
+    let why = "this process does not have the stream, or not any more";
+    Err(Denied::Missing(why.to_owned()))
+}
+
+fn attach(server: &Server, path: &str) -> Result<Attached<Writer>, Denied> {
+    let stopping = |_| Denied::Unavailable("the server stops".to_owned());
+    server.registry.attach(path).map_err(stopping)
 }
 
 /// Takes a place in the stream's fan-out: writes what `begin` makes of the opening, and the opening

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -18,6 +18,8 @@ pub enum Protocol {
     Rtmp,
     /// HTTP/1.1.
     Http,
+    /// RTMP, or a short request, by a process that shares our port.
+    Sibling,
 }
 
 impl fmt::Display for Protocol {
@@ -25,6 +27,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Rtmp => "rtmp",
             Self::Http => "http",
+            Self::Sibling => "sibling",
         })
     }
 }
@@ -34,8 +37,8 @@ impl fmt::Display for Protocol {
 pub struct Listener {
     /// The socket. `accept` gives up after [`limits::ACCEPT_POLL`] with `WouldBlock`; an accepted
     /// socket inherits that timeout for its reads.
-    pub listener: TcpListener,
-    /// Where it listens, with the port that the system chose.
+    pub listener: Socket,
+    /// Where it listens, with the port that the system chose; means nothing for siblings.
     pub address: SocketAddr,
     /// For whom.
     pub protocol: Protocol,
@@ -179,10 +182,10 @@ fn listen(protocol: Protocol, address: SocketAddr, only_v6: bool) -> Result<List
         set_options(&SockRef::from(&socket))?;
         socket.bind(&address.into())?;
         socket.listen(limits::LISTEN_BACKLOG)?;
-        let listener = TcpListener::from(socket);
-        let address = listener.local_addr()?;
+        let address = socket.local_addr()?.as_socket();
+        let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(Listener {
-            listener,
+            listener: socket,
             address,
             protocol,
         })
@@ -235,6 +238,8 @@ fn overlap(one: IpAddr, other: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

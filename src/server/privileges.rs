@@ -57,7 +57,12 @@ impl Identity {
         Ok(Self { name, uid, gid })
     }
 
-    /// Gives a file that is open already to the user, who will open it again.
+    /// Who that is; without one, who we are.
+    pub fn uid(identity: Option<&Self>) -> Uid {
+        identity.map_or_else(geteuid, |identity| identity.uid)
+    }
+
+    /// Gives a file, or directory, that was opened or made already to the user, who will open it again.
     ///
     /// # Errors
     ///

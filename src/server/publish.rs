@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{Access, Republish};
@@ -10,12 +11,13 @@ use crate::hub::registry::{Busy, Publisher};
 use crate::hub::stream::Over;
 use crate::limits;
 use crate::server::Server;
-use crate::server::connection::Connection;
+use crate::server::connection::{Connection, deadline};
 use crate::server::edge::forward::Forwarder;
 use crate::server::error::NO_MEMORY;
 use crate::server::hls::Recording;
 use crate::server::pace::Pace;
 use crate::server::sender::Writer;
+use crate::server::siblings::{Claim, Hold, Siblings, Unclaimed};
 use crate::session::media::{Media, MediaKind};
 use crate::session::server::ServerSession;
 use crate::wire::flv::TagKind;
@@ -43,6 +45,8 @@ enum Sink {
         /// Ends first: it is a player of the stream.
         _recording: Option<Recording>,
         publisher: Publisher<Writer>,
+        /// Ends last: a sibling may publish the stream then.
+        _claim: Option<Claim>,
     },
     /// To an origin: players pull from there, also ours.
     Origin(Forwarder),
@@ -71,22 +75,62 @@ impl Refusal {
 fn hub(server: &Arc<Server>, path: &StreamPath, takeover: bool) -> Result<Sink, Refusal> {
     let name = path.to_string();
     let busy = |_| Refusal::bad_name("somebody else publishes this stream");
-    let Some(hls) = &server.hls else {
-        let publisher = server.registry.publish(&name, takeover).map_err(busy)?;
-        return Ok(Sink::Hub {
-            _recording: None,
-            publisher,
-        });
-    };
-    if !takeover && server.registry.is_live(&name) {
+    let siblings = server.siblings.as_ref();
+    let claim = siblings.map(|siblings| claim(server, siblings, &name, takeover));
+    let claim = claim.transpose()?;
+    if !takeover && server.registry.is_published(&name) {
         return Err(busy(Busy));
     }
-    let disk = hls.claim(path, takeover)?;
-    let publisher = server.registry.publish(&name, takeover).map_err(busy)?;
+    let disk = server.hls.as_ref().map(|hls| hls.claim(path, takeover));
+    let disk = disk.transpose()?;
+    let publish = || server.registry.publish(&name, takeover).map_err(busy);
+    let publisher = match &claim {
+        // A sibling may have taken over while the disk was waited for.
+        Some(claim) => claim
+            .if_ours(publish)
+            .unwrap_or_else(|| Err(Over::TakenOver.into())),
+        None => publish(),
+    }?;
+    let hls = server.hls.as_ref().zip(disk);
     Ok(Sink::Hub {
-        _recording: hls.record(server, path, &publisher.stream, disk),
+        _recording: hls.and_then(|(hls, disk)| hls.record(server, path, &publisher.stream, disk)),
         publisher,
+        _claim: claim,
     })
+}
+
+/// Holds the stream among siblings; with `takeover`, has the one that holds it give it up.
+fn claim(
+    server: &Server,
+    siblings: &Arc<Siblings>,
+    name: &str,
+    takeover: bool,
+) -> Result<Claim, Refusal> {
+    let until = deadline(if takeover {
+        limits::SIBLING_TAKEOVER_DEADLINE
+    } else {
+        limits::SIBLING_CLAIM_DEADLINE
+    });
+    loop {
+        let holder = match siblings.claim(Hold::Publish, name) {
+            Ok(claim) => return Ok(claim),
+            Err(Unclaimed::Failed(error)) => {
+                return Err(Refusal::bad_name(format!("run_dir: {error}")));
+            }
+            Err(Unclaimed::Held(holder)) => holder,
+        };
+        let mut why = "somebody else publishes this stream".to_owned();
+        if let Some(holder) = &holder {
+            why = format!("{why}, through {holder}");
+            if takeover && let Err(error) = siblings.demand(holder, name, server.next_id(), until) {
+                why = format!("{why}, which does not give it up ({error}): stop that process");
+            }
+        }
+        if Instant::now() >= until {
+            return Err(Refusal::bad_name(why));
+        }
+        thread::sleep(limits::HLS_CLAIM_POLL);
+    }
 }
 
 impl From<Over> for Refusal {
@@ -122,7 +166,8 @@ impl Publication {
             )
             .map_err(|denial| Refusal::bad_name(denial.to_string()))?;
         let config = &server.config.publish;
-        let sink = if let Some(edge) = &server.edge {
+        let edge = server.edge.as_ref().filter(|_| server.is_edge());
+        let sink = if let Some(edge) = edge {
             Sink::Origin(edge.forward(server, connection, request, session.hops())?)
         } else {
             let takeover = config.republish == Republish::Takeover;

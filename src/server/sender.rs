@@ -389,7 +389,13 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let player = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, peer) = listener.accept().unwrap();
-        let connection = Arc::new(Connection::new(1, socket, peer, Protocol::Rtmp, None));
+        let connection = Arc::new(Connection::new(
+            1,
+            socket.into(),
+            peer,
+            Protocol::Rtmp,
+            None,
+        ));
         let publisher = Arc::new(Registry::new(0)).publish("a/b", false).unwrap();
         let frames = publisher.stream.join(Start::Anything).frames;
         let writer = Writer::open(connection, frames, Unsent::default(), &Arc::default());

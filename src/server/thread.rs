@@ -34,6 +34,8 @@ pub enum Role {
     Janitor,
     /// Asks the name server about one host.
     Resolve,
+    /// Looks after what siblings have.
+    Scout,
 }
 
 impl Role {
@@ -59,6 +61,7 @@ impl fmt::Display for Role {
             Self::Hls => "hls",
             Self::Janitor => "janitor",
             Self::Resolve => "resolve",
+            Self::Scout => "scout",
         })
     }
 }

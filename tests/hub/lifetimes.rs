@@ -55,7 +55,7 @@ fn a_stream_stays_as_long_as_anything_keeps_it_and_no_longer() {
             let stream = Arc::clone(&attached.stream);
             let pull = attached.pull().unwrap();
             let publisher = if pulled {
-                let publisher = pull.publish();
+                let publisher = pull.publish().unwrap();
                 publisher.go_live();
                 publisher
             } else {

@@ -134,7 +134,7 @@ fn players_wait_until_a_pull_goes_live() {
     let attached = hub.attach(PATH).unwrap();
     let stream = &attached.stream;
     let pull = attached.pull().unwrap();
-    let publisher = pull.publish();
+    let publisher = pull.publish().unwrap();
     deliver(&publisher, 1, &[RandomAccess]);
     assert!(!stream.wait_live(Instant::now()));
     publisher.go_live();
@@ -142,7 +142,7 @@ fn players_wait_until_a_pull_goes_live() {
     drop(publisher);
     assert!(!stream.wait_live(Instant::now()));
     // Whose turn is over cannot make it live.
-    let (old, new) = (pull.publish(), pull.publish());
+    let [old, new] = [(); 2].map(|()| pull.publish().unwrap());
     old.go_live();
     assert!(!stream.wait_live(Instant::now()));
     new.go_live();
@@ -232,7 +232,8 @@ fn whoever_feeds_a_stream_can_end_its_players() {
 fn a_closed_registry_refuses_everything() {
     let (hub, publisher) = publishing();
     let attached = hub.attach(PATH).unwrap();
-    let mut pull = attached.pull().unwrap();
+    let other = hub.attach("live/pulled").unwrap();
+    let mut pull = other.pull().unwrap();
     let player = join(&publisher.stream);
     deliver(&publisher, 1, &[RandomAccess]);
     assert!(!pull.retire(Duration::ZERO, Instant::now()));
@@ -256,6 +257,50 @@ fn a_closed_registry_refuses_everything() {
             .wait_live(Instant::now() + Duration::from_secs(60))
     );
     assert!(pull.retire(Duration::from_secs(60), Instant::now()));
-    drop((publisher, attached, pull));
+    drop((publisher, attached, other, pull));
     assert_eq!(hub.count(), 0);
+}
+
+/// What is published here goes before what is fetched, whichever came first; when it ends, what is
+/// wanted is looked for again.
+#[test]
+fn a_publisher_takes_over_from_a_pull_and_a_pull_from_nobody() {
+    let hub = hub(1000);
+    let attached = hub.attach(PATH).unwrap();
+    let stream = &attached.stream;
+    assert_eq!(hub.unfed().len(), 1);
+    let pull = attached.pull().unwrap();
+    assert!(hub.unfed().is_empty());
+    let pulled = pull.publish().unwrap();
+    pulled.go_live();
+    assert!(!hub.is_published(PATH));
+    let publisher = hub.publish(PATH, false).unwrap();
+    assert!(hub.is_published(PATH));
+    assert!(pull.publish().is_none());
+    let too_late = frame(RandomAccess, 0, 1);
+    assert_eq!(
+        pulled.deliver(too_late, Instant::now()),
+        Err(Over::TakenOver)
+    );
+    drop((pulled, pull));
+    assert!(attached.pull().is_none());
+    deliver(&publisher, 1, &[RandomAccess]);
+    assert!(hub.publish(PATH, false).is_err());
+    // Another process takes over.
+    hub.unpublish(PATH);
+    assert!(!hub.is_published(PATH) && !stream.wait_live(Instant::now()));
+    assert_eq!(hub.unfed().len(), 1);
+    let too_late = frame(RandomAccess, 0, 2);
+    assert_eq!(
+        publisher.deliver(too_late, Instant::now()),
+        Err(Over::TakenOver)
+    );
+    let pull = attached.pull().unwrap();
+    let pulled = pull.publish().unwrap();
+    pulled.go_live();
+    // Nobody is there to be ended.
+    hub.unpublish(PATH);
+    assert!(stream.wait_live(Instant::now()));
+    drop((pulled, pull, attached));
+    assert!(hub.unfed().is_empty());
 }

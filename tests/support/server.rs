@@ -1,9 +1,10 @@
 //! The real binary as a child process.
 
+use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -100,6 +101,8 @@ impl Server {
             .arg("-c")
             .arg(file)
             .current_dir(working)
+            // Where those that share a port meet.
+            .env("RUNTIME_DIRECTORY", runtime_directory())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -309,6 +312,14 @@ impl Drop for Server {
             ));
         }
     }
+}
+
+/// One for all servers of this user's tests.
+fn runtime_directory() -> PathBuf {
+    let user = nix::unistd::geteuid();
+    let path = env::temp_dir().join(format!("srs-lite-tests-{user}"));
+    fs::create_dir_all(&path).unwrap();
+    path
 }
 
 /// Whether the line says why the connection from `peer` ended.

@@ -17,9 +17,9 @@ use crate::hub::stream::{Start, Stream};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
+use crate::server::edge::backoff::Backoff;
 use crate::server::edge::origin::{Cause, OriginError, Phase, Upstream};
-use crate::server::edge::pull::Backoff;
-use crate::server::edge::{Edge, said_by_origin};
+use crate::server::edge::{Edge, Source, said_by_origin};
 use crate::server::log::escape;
 use crate::server::publish::Refusal;
 use crate::server::sender::{Unsent, Writer};
@@ -90,7 +90,7 @@ impl Forwarder {
         };
         // Joined before the publisher may send: nothing is missed.
         let joined = publisher.stream.join(Start::Anything);
-        info!("{connection}: {path} goes to origin {}", upstream.0.origin);
+        info!("{connection}: {path} goes to {}", upstream.0.origin);
         server
             .threads
             .spawn(Role::Forward, connection.id, move || {
@@ -157,7 +157,7 @@ impl Forward {
             let Some(upstream) = self.find_again(&mut backoff) else {
                 return;
             };
-            info!("{path}: goes on to origin {}", upstream.0.origin);
+            info!("{path}: goes on to {}", upstream.0.origin);
             let joined = self.stream.join(Start::NextKeyframe);
             let mut opening = Unsent::default();
             for frame in &joined.opening {
@@ -218,7 +218,8 @@ fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Opt
     let end = deadline(limits::ONLY_ORIGIN_PATIENCE);
     for (origin, patience) in edge.round() {
         let patience = patience.min(end.saturating_duration_since(Instant::now()));
-        match Upstream::open(server, edge, (origin, patience), request) {
+        let source = (Source::Origin(origin), patience);
+        match Upstream::open(server, edge, source, request) {
             Ok(upstream) => {
                 origin.set_down(false);
                 return Ok(upstream);

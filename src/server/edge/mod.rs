@@ -1,19 +1,23 @@
-//! The edge: where streams come from and go to when we are not their origin.
+//! Where streams come from, and go to, when they are not published here: origins, if we are an edge;
+//! coworkers, if we are an origin in a cluster; processes that share our port.
 
+pub mod backoff;
 pub mod forward;
 pub mod origin;
 pub mod pull;
+mod relay;
 pub mod resolve;
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{OriginAddress, Remote};
-use crate::hub::registry::Attached;
+use crate::config::{Cluster, OriginAddress};
+use crate::hub::registry::{Attached, Pull};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::Connection;
@@ -24,13 +28,15 @@ use crate::server::edge::resolve::Resolver;
 use crate::server::play::Denied;
 use crate::server::publish::Refusal;
 use crate::server::sender::Writer;
+use crate::server::siblings::{Hold, Holder};
 use crate::server::thread::Role;
 use crate::session::client::{ClientRequest, Purpose};
 use crate::wire::name::StreamRequest;
 
-/// What the edge of a process knows.
+/// What a process knows of that.
 #[derive(Debug)]
 pub struct Edge {
+    /// Or coworkers.
     origins: Vec<Origin>,
     /// Whether an origin is asked about each player.
     token_traverse: bool,
@@ -56,6 +62,15 @@ pub struct Origin {
     down: Mutex<Option<Instant>>,
 }
 
+/// Where a stream can be had.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// At an origin, or a coworker.
+    Origin(&'a Origin),
+    /// At a process that shares our port.
+    Sibling(&'a Holder),
+}
+
 /// Counts as long as it lives.
 #[derive(Debug)]
 pub struct Counted(Arc<AtomicUsize>);
@@ -77,15 +92,15 @@ impl Drop for Counted {
 }
 
 impl Edge {
-    /// An edge that itself listens at `listening`.
-    pub fn new(remote: &Remote, listening: Vec<SocketAddr>) -> Self {
+    /// For a process that itself listens at `listening`.
+    pub fn new(cluster: &Cluster, listening: Vec<SocketAddr>) -> Self {
         let origin = |address: &OriginAddress| Origin {
             address: address.clone(),
             down: Mutex::new(None),
         };
         Self {
-            origins: remote.origins.iter().map(origin).collect(),
-            token_traverse: remote.token_traverse,
+            origins: cluster.origins.iter().map(origin).collect(),
+            token_traverse: cluster.token_traverse,
             next: AtomicUsize::new(0),
             resolver: Resolver::default(),
             listening,
@@ -97,7 +112,7 @@ impl Edge {
         }
     }
 
-    /// Sees to it that somebody fetches the stream; waits for its turn unless
+    /// Sees to it that somebody fetches the stream, if it can be anywhere; waits for its turn unless
     /// `left` says that the player does not.
     ///
     /// # Errors
@@ -120,12 +135,70 @@ impl Edge {
         if self.token_traverse {
             self.ask(server, &request, &mut left)?;
         }
+        if !self.may_have(server, &path) {
+            return Ok(());
+        }
         let Some(pull) = attached.pull() else {
-            if let Some(newest) = self.requests().get_mut(&path) {
-                *newest = request;
-            }
+            self.renew(&path, request);
             return Ok(());
         };
+        let slots = wait_for_place(server, &mut left, || self.slots())?;
+        self.fetch(server, pull, request, slots)
+            .map_err(|error| Denied::Unavailable(format!("cannot fetch the stream: {error}")))
+    }
+
+    /// Another player wants the stream at `path`, which is being fetched.
+    pub fn renew(&self, path: &str, request: ClientRequest) {
+        if let Some(newest) = self.requests().get_mut(path) {
+            *newest = request;
+        }
+    }
+
+    /// Fetches a stream that players wait for, if it can be had somewhere now.
+    pub fn fetch_for_players(&self, server: &Arc<Server>, path: &str) {
+        let Some((app, stream)) = path.split_once('/') else {
+            return;
+        };
+        if !self.may_have(server, path) {
+            return;
+        }
+        // If there is no place, or no thread, the next round is another try.
+        if let Ok(attached) = server.registry.attach(path)
+            && let Some(pull) = attached.pull()
+            && let Some(slots) = self.slots()
+        {
+            let request = ClientRequest {
+                purpose: Purpose::Play,
+                host: String::new(),
+                app: app.to_owned(),
+                stream: stream.to_owned(),
+                hops: 1,
+            };
+            let _ = self.fetch(server, pull, request, slots);
+        }
+    }
+
+    /// Whether the stream can be somewhere else: origins must be asked, siblings have said so.
+    fn may_have(&self, server: &Server, path: &str) -> bool {
+        let siblings = server.siblings.as_ref();
+        let held = || siblings.is_some_and(|all| all.holder(Hold::Publish, path).is_some());
+        !self.origins.is_empty() || held()
+    }
+
+    fn slots(&self) -> Option<(Counted, Counted)> {
+        let counted = Counted::new(&self.pulls, limits::MAX_PULLS)?;
+        let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS)?;
+        Some((counted, unproven))
+    }
+
+    fn fetch(
+        &self,
+        server: &Arc<Server>,
+        pull: Pull<Writer>,
+        request: ClientRequest,
+        slots: (Counted, Counted),
+    ) -> io::Result<()> {
+        let path = pull.stream.path.to_string();
         self.requests().insert(path.clone(), request.clone());
         let wanted = Wanted {
             server: Arc::clone(server),
@@ -133,17 +206,10 @@ impl Edge {
             proven: request,
             newest: false,
         };
-        let slots = wait_for_place(server, &mut left, || {
-            let counted = Counted::new(&self.pulls, limits::MAX_PULLS)?;
-            let unproven = Counted::new(&self.unproven, limits::MAX_UNPROVEN_PULLS)?;
-            Some((counted, unproven))
-        })?;
         let fetch = Fetch::new(wanted, pull, slots);
-        server
-            .threads
-            .spawn(Role::Pull, server.next_id(), move || fetch.run())
-            .map(|_| ())
-            .map_err(|error| Denied::Unavailable(format!("cannot fetch the stream: {error}")))
+        let id = server.next_id();
+        let spawned = server.threads.spawn(Role::Pull, id, move || fetch.run());
+        spawned.map(|_| ())
     }
 
     /// Asks the first origin that can be reached whether a player may have the stream: goes as far as
@@ -159,7 +225,8 @@ impl Edge {
         })?;
         let mut last = "there is no origin".to_owned();
         for (origin, patience) in self.round() {
-            match Upstream::open(server, self, (origin, patience), request) {
+            let source = (Source::Origin(origin), patience);
+            match Upstream::open(server, self, source, request) {
                 Ok(_) => return Ok(()),
                 Err(OriginError {
                     cause: Cause::Refused(_, why),
@@ -316,7 +383,8 @@ impl Origin {
     }
 }
 
-fn client_request(purpose: Purpose, request: &StreamRequest, hops: u32) -> ClientRequest {
+/// What to ask for on behalf of a peer of ours.
+pub fn client_request(purpose: Purpose, request: &StreamRequest, hops: u32) -> ClientRequest {
     let with_query = |name: &str, query: &str| match query {
         "" => name.to_owned(),
         query => format!("{name}?{query}"),

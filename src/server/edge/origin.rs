@@ -4,19 +4,22 @@ use core::fmt;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use socket2::SockRef;
 
+use crate::config::OriginAddress;
 use crate::hub::budget::{Charge, Share};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline, set_options};
-use crate::server::edge::{Edge, Origin};
+use crate::server::edge::{Edge, Source};
 use crate::server::error::ConnectionError;
 use crate::server::handshake::{self, Until};
 use crate::server::port::Protocol;
+use crate::server::siblings::Siblings;
 use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::chunks;
 use crate::session::assembler::Assembler;
@@ -43,7 +46,7 @@ pub enum Phase {
 /// An attempt at an origin that failed.
 #[derive(Debug)]
 pub struct OriginError {
-    /// `host:port`, as configured.
+    /// `origin host:port`, as configured, or `process` and its number.
     pub origin: String,
     /// What was being done.
     pub phase: Phase,
@@ -85,7 +88,7 @@ impl fmt::Display for OriginError {
             Phase::FirstMedia => "waiting for media",
             Phase::Media => "relaying",
         };
-        write!(f, "origin {}: {phase}: ", self.origin)?;
+        write!(f, "{}: {phase}: ", self.origin)?;
         match &self.cause {
             Cause::Failed(ConnectionError::Io(error)) if error.kind() == ErrorKind::TimedOut => {
                 f.write_str("it took too long")
@@ -107,7 +110,7 @@ impl fmt::Display for OriginError {
 pub struct Upstream {
     /// The socket.
     pub connection: Connection,
-    /// `host:port`, as configured.
+    /// As in [`OriginError`].
     pub origin: String,
     session: ClientSession,
     assembler: Assembler,
@@ -119,7 +122,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Connects to `origin`, does the handshake, asks, and waits for a yes; the message stream id
+    /// Connects to `source`, does the handshake, asks, and waits for a yes; the message stream id
     /// comes with it.
     ///
     /// # Errors
@@ -128,69 +131,101 @@ impl Upstream {
     pub fn open(
         server: &Server,
         edge: &Edge,
-        (origin, patience): (&Origin, Duration),
+        (source, patience): (Source<'_>, Duration),
         request: &ClientRequest,
     ) -> Result<(Self, u32), OriginError> {
-        let address = &origin.address;
-        let host = if address.host.contains(':') {
-            format!("[{}]:{}", address.host, address.port)
-        } else {
-            format!("{}:{}", address.host, address.port)
-        };
         let end = deadline(patience);
-        let fail = |phase| {
-            let origin = host.clone();
-            move |cause| OriginError {
-                origin,
-                phase,
-                cause,
+        match source {
+            Source::Origin(origin) => Self::at(server, edge, &origin.address, end, request),
+            Source::Sibling(holder) => {
+                let visit = |siblings: &Arc<Siblings>| siblings.visit(holder, server.next_id());
+                let gone = || Err(ErrorKind::NotFound.into());
+                let connection = server.siblings.as_ref().map_or_else(gone, visit);
+                let connection = connection.map_err(|error| OriginError {
+                    origin: holder.to_string(),
+                    phase: Phase::Connect,
+                    cause: Cause::Failed(error.into()),
+                })?;
+                Self::over(server, connection, holder.to_string(), end, request)
             }
+        }
+    }
+
+    fn at(
+        server: &Server,
+        edge: &Edge,
+        address: &OriginAddress,
+        end: Instant,
+        request: &ClientRequest,
+    ) -> Result<(Self, u32), OriginError> {
+        let fail = |phase, cause| OriginError {
+            origin: format!("origin {address}"),
+            phase,
+            cause,
         };
-        let io = |phase| {
-            let fail = fail(phase);
-            move |error: io::Error| fail(Cause::Failed(error.into()))
-        };
-        let within = |limit| deadline(limit).min(end);
+        let io = |phase| move |error: io::Error| fail(phase, Cause::Failed(error.into()));
         let id = server.next_id();
-        let addresses = edge
-            .resolver
-            .resolve(
-                &server.threads,
-                id,
-                address,
-                within(limits::RESOLVE_DEADLINE),
-            )
-            .map_err(io(Phase::Resolve))?;
+        let until = deadline(limits::RESOLVE_DEADLINE).min(end);
+        let addresses = edge.resolver.resolve(&server.threads, id, address, until);
+        let addresses = addresses.map_err(io(Phase::Resolve))?;
         let socket = connect(&addresses, end).map_err(io(Phase::Connect))?;
         if let Some(address) = edge.is_loop(&socket) {
-            return Err(fail(Phase::Connect)(Cause::Loop(address)));
+            return Err(fail(Phase::Connect, Cause::Loop(address)));
         }
         let peer = socket.peer_addr().map_err(io(Phase::Connect))?;
         set_options(&SockRef::from(&socket)).map_err(io(Phase::Connect))?;
-        let connection = Connection::new(id, socket, peer, Protocol::Rtmp, None);
+        let connection = Connection::new(id, socket.into(), peer, Protocol::Rtmp, None);
+        let request = ClientRequest {
+            host: address.to_string(),
+            ..request.clone()
+        };
+        Self::over(
+            server,
+            connection,
+            format!("origin {address}"),
+            end,
+            &request,
+        )
+    }
+
+    /// Asks over a connection that is there.
+    fn over(
+        server: &Server,
+        connection: Connection,
+        origin: String,
+        end: Instant,
+        request: &ClientRequest,
+    ) -> Result<(Self, u32), OriginError> {
+        let within = |limit| deadline(limit).min(end);
         let mut until = Until(&connection, within(limits::ORIGIN_HANDSHAKE_DEADLINE));
-        handshake::ask(&mut until, id).map_err(io(Phase::Handshake))?;
-        let mut upstream = Self::ask(server, connection, host.clone(), request);
-        let answer = upstream.await_yes(within(limits::ORIGIN_ANSWER_DEADLINE));
-        match answer {
+        if let Err(error) = handshake::ask(&mut until, connection.id) {
+            return Err(OriginError {
+                origin,
+                phase: Phase::Handshake,
+                cause: Cause::Failed(error.into()),
+            });
+        }
+        let mut upstream = Self::ask(server, connection, origin, request);
+        match upstream.await_yes(within(limits::ORIGIN_ANSWER_DEADLINE)) {
             Ok(id) => Ok((upstream, id)),
-            Err(cause) => Err(fail(Phase::Answer)(cause)),
+            Err(cause) => Err(upstream.failed(Phase::Answer, cause)),
         }
     }
 
     /// Begins to ask for a stream.
-    fn ask(server: &Server, connection: Connection, host: String, request: &ClientRequest) -> Self {
+    fn ask(
+        server: &Server,
+        connection: Connection,
+        origin: String,
+        request: &ClientRequest,
+    ) -> Self {
         let mut events = Vec::new();
-        let request = ClientRequest {
-            host: host.clone(),
-            ..request.clone()
-        };
         let mut assembler = Assembler::default();
         assembler.trust();
         Self {
             connection,
-            origin: host,
-            session: ClientSession::new(request, &mut events),
+            origin,
+            session: ClientSession::new(request.clone(), &mut events),
             assembler,
             acknowledger: Acknowledger::default(),
             input: BytesMut::new(),

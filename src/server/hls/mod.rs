@@ -112,6 +112,15 @@ impl Hls {
         }
     }
 
+    /// Ends the recording of the stream at `path`.
+    pub fn give_up(&self, path: &str) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let recorded = running.iter().find(|(known, _)| known.to_string() == path);
+        if let Some((_, seat)) = recorded {
+            seat.give_up();
+        }
+    }
+
     /// The streams that are recorded, and of each whether the disk takes it.
     pub fn states(&self) -> HashMap<String, bool> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);

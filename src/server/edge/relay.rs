@@ -1,0 +1,238 @@
+//! Relays one stream from who has it to its players, as long as it is wanted.
+
+use std::io::{self, ErrorKind};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::hub::frame::Frame;
+use crate::hub::registry::Publisher;
+use crate::hub::stream::Over;
+use crate::limits;
+use crate::server::Server;
+use crate::server::connection::deadline;
+use crate::server::edge::origin::{Cause, Phase, Upstream};
+use crate::server::edge::pull::{Fetch, Stop};
+use crate::server::error::ConnectionError;
+use crate::server::pace::Pace;
+use crate::server::publish::frame;
+use crate::server::sender::Writer;
+use crate::server::siblings::{Hold, Holder};
+use crate::session::client::Event;
+
+impl Fetch {
+    /// Relays from a source that has said yes; from a sibling, as long as it holds the stream.
+    pub(super) fn relay(
+        &mut self,
+        mut upstream: Upstream,
+        patience: Duration,
+        held: Option<(Hold, &Holder)>,
+    ) -> Stop {
+        let mut source = None;
+        let stop = self
+            .pump(&mut upstream, &mut source, patience, held)
+            .unwrap_or_else(|cause| {
+                let phase = source.as_ref().map_or(Phase::FirstMedia, |_| Phase::Media);
+                Stop::Failed(upstream.failed(phase, cause))
+            });
+        // One that always fails after the first frame is not hammered.
+        if source.is_some_and(|source| source.begun.elapsed() > limits::BACKOFF_MAX) {
+            self.backoff.reset();
+        }
+        stop
+    }
+
+    fn pump(
+        &mut self,
+        upstream: &mut Upstream,
+        source: &mut Option<Feed>,
+        patience: Duration,
+        held: Option<(Hold, &Holder)>,
+    ) -> Result<Stop, Cause> {
+        let mut buffer = vec![0; limits::READ_BYTES];
+        let first_media = deadline(patience.min(limits::ORIGIN_STALL_DEADLINE));
+        let mut heard = Instant::now();
+        let mut looked = heard;
+        let mut frames = Vec::new();
+        let mut failed = None;
+        let (mut pace, mut read) = (Pace::new(limits::ORIGIN_STALL_DEADLINE), 0);
+        loop {
+            let merge_time = self.server.rhythm.merge_time();
+            let end = take_frames(&self.server, upstream, &mut frames);
+            let more = frames.len() >= limits::MAX_BATCH_FRAMES;
+            if !frames.is_empty() {
+                *source = source.take().or_else(|| self.begin(upstream));
+                let feed = source.as_ref();
+                let delivered = feed.map(|feed| feed.deliver(frames.drain(..), merge_time));
+                if !matches!(delivered, Some(Ok(()))) {
+                    // Somebody publishes the stream here, or the server stops.
+                    return Ok(Stop::Unwanted);
+                }
+            }
+            if let Some(end) = end {
+                return end;
+            }
+            if more {
+                continue;
+            }
+            if let Some(error) = failed {
+                return Err(Cause::Failed(error));
+            }
+            if let Some(source) = source.as_ref().filter(|source| read > 0 && !source.burst) {
+                let read = (read, read == buffer.len() || upstream.is_in_message());
+                let (connection, stream) = (&upstream.connection, &source.publisher.stream);
+                pace.wait(connection, read, stream, &self.server.rhythm);
+            }
+            read = 0;
+            let feed = source.as_mut();
+            let wait = feed.map_or(limits::POLL, |feed| feed.settle(merge_time));
+            if let Some(stop) = self.must_stop(source.is_some(), held, &mut looked) {
+                return Ok(stop);
+            }
+            if source.is_none() && Instant::now() >= first_media {
+                return Err(Cause::Failed(io::Error::from(ErrorKind::TimedOut).into()));
+            }
+            match upstream.connection.read(&mut buffer, deadline(wait)) {
+                Ok(0) => return Err(Cause::Closed),
+                Ok(length) => {
+                    heard = Instant::now();
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    // What came before an error still arrives.
+                    failed = upstream.received(bytes).err();
+                    read = length;
+                }
+                Err(error) if error.kind() == ErrorKind::TimedOut => {
+                    source.iter_mut().for_each(Feed::go_live);
+                    if heard.elapsed() > limits::ORIGIN_STALL_DEADLINE {
+                        return Err(Cause::Failed(error.into()));
+                    }
+                }
+                Err(error) => return Err(Cause::Failed(error.into())),
+            }
+        }
+    }
+
+    /// Whether to stop although the source goes on; one that has media is kept for a while.
+    fn must_stop(
+        &mut self,
+        has_media: bool,
+        held: Option<(Hold, &Holder)>,
+        looked: &mut Instant,
+    ) -> Option<Stop> {
+        let linger = if has_media {
+            limits::PULL_LINGER
+        } else {
+            Duration::ZERO
+        };
+        let now = Instant::now();
+        if self.pull.retire(linger, now) {
+            return Some(Stop::Unwanted);
+        }
+        if now.saturating_duration_since(*looked) < limits::POLL {
+            return None;
+        }
+        *looked = now;
+        self.has_moved(held).then_some(Stop::Moved)
+    }
+
+    /// Whether the stream must be looked for elsewhere: its holder has let go of it, or somebody
+    /// publishes to a sibling what we have from a coworker.
+    fn has_moved(&self, held: Option<(Hold, &Holder)>) -> bool {
+        let path = &self.pull.stream.path;
+        let holder = |hold| self.server.siblings.as_ref()?.holder(hold, path);
+        match held {
+            Some((hold, known)) => holder(hold).as_ref() != Some(known),
+            None => holder(Hold::Publish).is_some(),
+        }
+    }
+
+    /// The first media: the stream has a source.
+    fn begin(&mut self, upstream: &Upstream) -> Option<Feed> {
+        let publisher = self.pull.publish()?;
+        let path = &self.pull.stream.path;
+        log::log!(self.level(), "{path}: comes from {}", upstream.origin);
+        self.unproven = None;
+        Some(Feed {
+            publisher,
+            begun: Instant::now(),
+            burst: true,
+        })
+    }
+}
+
+/// Takes what the origin has sent, at most [`limits::MAX_BATCH_FRAMES`], or up to what ends the
+/// relaying, if that has come.
+fn take_frames(
+    server: &Server,
+    upstream: &mut Upstream,
+    frames: &mut Vec<Frame>,
+) -> Option<Result<Stop, Cause>> {
+    while frames.len() < limits::MAX_BATCH_FRAMES {
+        match upstream.event()? {
+            Event::Deliver(media) => match frame(server, media) {
+                Some(frame) => frames.push(frame),
+                None => return Some(Err(Cause::Failed(ConnectionError::Memory))),
+            },
+            Event::Ended => return Some(Ok(Stop::Over)),
+            Event::Refused(code, why) => return Some(Err(Cause::Refused(code, why))),
+            Event::Send(_) | Event::Granted(_) => {}
+        }
+    }
+    None
+}
+
+/// What feeds the stream.
+struct Feed {
+    publisher: Publisher<Writer>,
+    begun: Instant,
+    /// The origin's burst lasts.
+    burst: bool,
+}
+
+impl Feed {
+    /// Hands frames to the players; during the burst one by one, so that those who are there
+    /// already have time to take it.
+    fn deliver(
+        &self,
+        mut frames: impl Iterator<Item = Frame>,
+        merge_time: Duration,
+    ) -> Result<(), Over> {
+        if !self.burst {
+            return self.publisher.deliver_all(frames, Instant::now());
+        }
+        frames.try_for_each(|frame| {
+            self.make_room(merge_time);
+            self.publisher.deliver(frame, Instant::now())
+        })
+    }
+
+    fn make_room(&self, merge_time: Duration) {
+        let patience = patience(merge_time);
+        while self.burst && self.publisher.stream.is_crowded() && self.begun.elapsed() < patience {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// How long to wait for more: during the burst that is short.
+    fn settle(&mut self, merge_time: Duration) -> Duration {
+        if !self.burst {
+            return limits::POLL;
+        }
+        if self.begun.elapsed() >= limits::BURST_TIME {
+            self.publisher.go_live();
+        }
+        self.burst = self.begun.elapsed() < patience(merge_time);
+        limits::BURST_GAP
+    }
+
+    /// The burst is over: who waits for the stream may join.
+    fn go_live(&mut self) {
+        if core::mem::take(&mut self.burst) {
+            self.publisher.go_live();
+        }
+    }
+}
+
+/// A sender empties its queues once per merge time, and a group of pictures may fill them often.
+fn patience(merge_time: Duration) -> Duration {
+    limits::BURST_TIME.max(merge_time.saturating_mul(8))
+}
