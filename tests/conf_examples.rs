@@ -113,6 +113,18 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("max_memory", "77", ""),
     ("user", "\"a\"", ""),
     ("group", "\"a\"", "user = \"b\""),
+    ("run_dir", "\"\"", ""),
+    (
+        "cluster.origin_cluster",
+        "true",
+        "cluster.coworkers = [\"a\"]",
+    ),
+    (
+        "cluster.coworkers",
+        "[\"b\"]",
+        "cluster.origin_cluster = true",
+    ),
+    ("cluster.redirects", "[\"a\"]", ""),
     ("pid", "\"a.pid\"", ""),
     ("srs_log_tank", "\"file\"", ""),
     ("srs_log_file", "\"a.log\"", "srs_log_tank = \"file\""),
