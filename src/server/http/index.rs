@@ -35,7 +35,21 @@ pub(super) fn answer(peer: &Peer<'_>, request: &Request<'_>) -> Answer {
             None => writeln!(page),
         };
     }
-    page.push_str("</ul>\n</html>\n");
+    page.push_str("</ul>\n");
+    let siblings = peer.server.siblings.as_ref();
+    let elsewhere = siblings.map(|all| all.published(limits::MAX_LISTED_STREAMS));
+    if let Some(elsewhere) = elsewhere.filter(|streams| !streams.is_empty()) {
+        page.push_str("<h1>Published to others that share the port</h1>\n<ul>\n");
+        for (path, holder) in elsewhere {
+            let path = escaped(&path);
+            let _ = match peer.config.remux {
+                true => writeln!(page, "<li><a href=\"/{path}.flv\">{path}</a> {holder}"),
+                false => writeln!(page, "<li>{path} {holder}"),
+            };
+        }
+        page.push_str("</ul>\n");
+    }
+    page.push_str("</html>\n");
     let mut answer = Answer::page(200, "text/html; charset=utf-8", page);
     answer.head = answer.head.field(
         "Content-Security-Policy",

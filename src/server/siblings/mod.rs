@@ -240,18 +240,51 @@ impl Siblings {
     /// Who says that it has the lock of this name.
     fn announced(&self, place: i64, name: &str) -> Option<Holder> {
         let text = self.directory.read(&announcement(place))?;
-        let rest = text.strip_prefix(name)?.strip_prefix(' ')?;
-        let (id, process) = rest.strip_suffix('\n')?.split_once(' ')?;
-        let is_id = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (is_id && id != self.id).then_some(Holder {
-            id: id.to_owned(),
-            process: process.parse().ok()?,
-        })
+        let (named, holder) = parse(&text)?;
+        (named == name && holder.id != self.id).then_some(holder)
+    }
+
+    /// Paths of streams that are published to others, and to whom, in order, at most so many.
+    pub fn published(&self, most: usize) -> Vec<(String, Holder)> {
+        let mut published = Vec::new();
+        for file in self.directory.names().take(most) {
+            let is_announcement = file.ends_with(".stream");
+            let text = is_announcement
+                .then(|| self.directory.read(&file))
+                .flatten();
+            let path = text.as_deref().and_then(|text| {
+                let (name, _) = parse(text)?;
+                Some(
+                    name.strip_prefix(Hold::Publish.name("").as_str())?
+                        .to_owned(),
+                )
+            });
+            if let Some(path) = path
+                && let Some(holder) = self.holder(Hold::Publish, &path)
+            {
+                published.push((path, holder));
+            }
+        }
+        published.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        published
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is held, and by whom, as [`Siblings::announce`] has written it.
+fn parse(text: &str) -> Option<(&str, Holder)> {
+    let (rest, process) = text.strip_suffix('\n')?.rsplit_once(' ')?;
+    let (name, id) = rest.rsplit_once(' ')?;
+    let is_id = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then_some(())?;
+    let holder = Holder {
+        id: id.to_owned(),
+        process: process.parse().ok()?,
+    };
+    Some((name, holder))
 }
 
 /// The file next to the lock at `place`.

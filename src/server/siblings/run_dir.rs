@@ -188,12 +188,15 @@ impl RunDir {
                 random(&mut secret)?;
                 let temporary = format!("{}.tmp", id()?);
                 self.create_file(&temporary, &secret)?;
-                // Unlike a rename, this does not replace what a sibling has just made.
+                // Unlike a rename, this does not replace what a sibling has just made; who may then
+                // have swept our temporary file.
                 let linked = fs::hard_link(self.file(&temporary), self.file("secret"));
                 self.remove(&temporary);
-                match linked {
-                    Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                    _ => self.open_own("secret", &mut OpenOptions::new())?,
+                match self.open_own("secret", &mut OpenOptions::new()) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        return Err(linked.err().unwrap_or(error));
+                    }
+                    file => file?,
                 }
             }
             file => file?,
