@@ -25,6 +25,8 @@ const OTHERS_WRITE: u32 = 0o022;
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    /// Locked, which keeps what tidies up (systemd-tmpfiles) from its files, however old.
+    _kept: File,
 }
 
 /// Why a directory cannot be where siblings meet. Says what the operator can do.
@@ -103,8 +105,12 @@ impl RunDir {
             return Err(error(&format!("is longer than {most} bytes")));
         }
         is_ours_alone(path).map_err(|why| error(&why))?;
+        let kept = File::open(path).map_err(|why| RunDirError::new(path, &why))?;
+        // Without the lock it is as safe, and only less durable.
+        let _ = kept.try_lock_shared();
         let directory = Self {
             path: path.to_owned(),
+            _kept: kept,
         };
         let lock = directory.open_own(LOCK, OpenOptions::new().create(true).write(true));
         let lock = lock.map_err(|why| error(&format!("its file `lock`: {why}")))?;
