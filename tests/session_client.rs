@@ -5,6 +5,7 @@ use bytes::Bytes;
 use srs_lite::session::client::{ClientRequest, ClientSession, Event, Purpose};
 use srs_lite::session::error::SessionError;
 use srs_lite::session::media::MediaKind;
+use srs_lite::session::server::Via;
 use srs_lite::wire::amf0::Value;
 use srs_lite::wire::command::{self, Command, string};
 use srs_lite::wire::control::Control;
@@ -36,7 +37,10 @@ impl Edge {
             host: "origin:1935".to_owned(),
             app: "live?token=1".to_owned(),
             stream: "name?key=2".to_owned(),
-            hops: 3,
+            via: Via {
+                hops: 3,
+                coworker: false,
+            },
         };
         let session = ClientSession::new(request, &mut events);
         Self { session, events }

@@ -17,6 +17,7 @@ use crate::session::client::{ClientRequest, ClientSession, Event, Purpose};
 use crate::session::error::SessionError;
 use crate::session::media::Media;
 use crate::session::server::ServerSession;
+use crate::session::server::Via;
 use crate::wire::amf0::{self, Value};
 use crate::wire::command::{self, Command};
 use crate::wire::control::Control;
@@ -291,7 +292,7 @@ fn ask<'a>(
         host: "origin:1935".to_owned(),
         app: "live?token=app".to_owned(),
         stream: "livestream?token=stream".to_owned(),
-        hops: 1,
+        via: Via::default(),
     };
     let mut events = Vec::new();
     let mut session = ClientSession::new(request, &mut events);

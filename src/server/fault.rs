@@ -51,6 +51,7 @@ mod tests {
     use crate::server::{Running, start};
     use crate::session::action::chunks;
     use crate::session::client::{ClientRequest, Event, Purpose};
+    use crate::session::server::Via;
     use crate::wire::message::{RawMessage, type_id};
 
     const KEYFRAME: &[u8] = &[0x17, 1, 0, 0, 0];
@@ -96,7 +97,7 @@ mod tests {
                 host: String::new(),
                 app: "live".to_owned(),
                 stream: stream.to_owned(),
-                hops: 0,
+                via: Via::default(),
             };
             let (origin, patience) = self.edge.round().remove(0);
             let source = (Source::Origin(origin), patience);

@@ -53,7 +53,7 @@ use crate::server::port::Protocol;
 use crate::server::rarely::Rarely;
 use crate::server::rhythm::Rhythm;
 use crate::server::sender::Writer;
-use crate::server::siblings::{Siblings, scout};
+use crate::server::siblings::{Hold, Siblings, scout};
 use crate::server::thread::{Role, Threads};
 use crate::wire::name::StreamPath;
 
@@ -284,6 +284,13 @@ impl Server {
     /// Whether what is published here goes to an origin.
     pub fn is_edge(&self) -> bool {
         self.config.cluster.mode == Mode::Remote
+    }
+
+    /// Whether the stream at `path` is published here, or to a process that shares our port.
+    pub fn has_publisher(&self, path: &str) -> bool {
+        let siblings = self.siblings.as_ref();
+        let elsewhere = siblings.and_then(|all| all.holder(Hold::Publish, path));
+        elsewhere.is_some() || self.registry.is_published(path)
     }
 
     /// Ends who publishes the stream at `path`, which is a sibling's from now on.

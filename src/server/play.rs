@@ -26,6 +26,7 @@ use crate::server::sender::{Sender, Unsent, Writer};
 use crate::server::thread::Role;
 use crate::session::action::{Action, Filter};
 use crate::session::client::Purpose;
+use crate::session::server::Via;
 use crate::wire::name::StreamRequest;
 
 /// Lets the player in: when this returns, its stream's sender writes to it.
@@ -34,9 +35,9 @@ use crate::wire::name::StreamRequest;
 ///
 /// The player broke the protocol, or did not take its opening.
 pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, ConnectionError> {
-    let hops = peer.session.hops();
+    let via = peer.session.via();
     let (server, connection) = (Arc::clone(&peer.server), Arc::clone(&peer.connection));
-    let attached = match find(&server, &connection, request, hops, || peer.has_left()) {
+    let attached = match find(&server, &connection, request, via, || peer.has_left()) {
         Ok(attached) => attached,
         Err(denied) => {
             let why = denied.why();
@@ -93,21 +94,26 @@ pub fn find(
     server: &Arc<Server>,
     connection: &Connection,
     request: &StreamRequest,
-    hops: u32,
+    via: Via,
     mut has_left: impl FnMut() -> bool,
 ) -> Result<Attached<Writer>, Denied> {
     if connection.protocol == Protocol::Sibling {
-        return find_here(server, request, hops, has_left);
+        return find_here(server, request, via, has_left);
     }
     server
         .permit(Access::Play, connection, &request.path, request.queries())
         .map_err(|denial| Denied::Forbidden(denial.to_string()))?;
-    let attached = attach(server, &request.path.to_string())?;
+    let path = request.path.to_string();
+    if via.coworker && !server.has_publisher(&path) {
+        // At once: it has others to ask. What we fetch ourselves may come from there.
+        return Err(Denied::Missing("it is not published here".to_owned()));
+    }
+    let attached = attach(server, &path)?;
     let wait = server.config.play.play_wait;
     let deadline = deadline(wait);
     if let Some(edge) = &server.edge {
         let mut is_done = || has_left() || Instant::now() >= deadline;
-        edge.want(server, &attached, (request, hops), &mut is_done)?;
+        edge.want(server, &attached, (request, via), &mut is_done)?;
     }
     while Instant::now() < deadline && !server.is_stopping() {
         let look = Instant::now()
@@ -134,13 +140,13 @@ pub fn find(
 fn find_here(
     server: &Arc<Server>,
     request: &StreamRequest,
-    hops: u32,
+    via: Via,
     mut has_left: impl FnMut() -> bool,
 ) -> Result<Attached<Writer>, Denied> {
     let path = request.path.to_string();
     let attached = attach(server, &path)?;
     if let Some(edge) = &server.edge {
-        edge.renew(&path, client_request(Purpose::Play, request, hops));
+        edge.renew(&path, client_request(Purpose::Play, request, via));
     }
     let holds = || {
         let siblings = server.siblings.as_ref();

@@ -168,7 +168,7 @@ impl Publication {
         let config = &server.config.publish;
         let edge = server.edge.as_ref().filter(|_| server.is_edge());
         let sink = if let Some(edge) = edge {
-            Sink::Origin(edge.forward(server, connection, request, session.hops())?)
+            Sink::Origin(edge.forward(server, connection, request, session.via())?)
         } else {
             let takeover = config.republish == Republish::Takeover;
             hub(server, &request.path, takeover)?

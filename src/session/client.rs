@@ -6,7 +6,7 @@ use crate::limits;
 use crate::session::action::chunks;
 use crate::session::error::SessionError;
 use crate::session::media::{self, Media};
-use crate::session::server::HOPS_PROPERTY;
+use crate::session::server::{COWORKER_PROPERTY, HOPS_PROPERTY, Via};
 use crate::wire::amf0::Value;
 use crate::wire::command::{self, Command, STREAM};
 use crate::wire::control::Control;
@@ -23,8 +23,8 @@ pub struct ClientRequest {
     pub app: String,
     /// Stream name, with its query string if it has one.
     pub stream: String,
-    /// Edges that the stream passes, this one included.
-    pub hops: u32,
+    /// How it goes on from here: the edges that the stream passes, this one included.
+    pub via: Via,
 }
 
 /// The direction of the media.
@@ -92,8 +92,11 @@ impl ClientSession {
             ),
             ("capsEx", Value::Number(14.0)),
             ("fourCcList", Value::StrictArray(vec![text("*")])),
-            (HOPS_PROPERTY, Value::Number(f64::from(request.hops))),
+            (HOPS_PROPERTY, Value::Number(f64::from(request.via.hops))),
         ];
+        if request.via.coworker {
+            properties.push((COWORKER_PROPERTY, Value::Boolean(true)));
+        }
         if request.purpose == Purpose::Publish {
             properties.insert(1, ("type", text("nonprivate")));
         }

@@ -14,6 +14,18 @@ use crate::wire::name::{NameError, StreamRequest};
 /// Property of `connect` with the number of edges that the stream has passed; ours.
 pub const HOPS_PROPERTY: &str = "srsLiteHops";
 
+/// Property of `connect` that another origin of a cluster sends as true; ours.
+pub const COWORKER_PROPERTY: &str = "srsLiteCoworker";
+
+/// How a request came to us, or goes on from us, among processes of our kind.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Via {
+    /// Edges that the stream passes on its way.
+    pub hops: u32,
+    /// It comes from another origin of a cluster, which wants what is published here, and no more.
+    pub coworker: bool,
+}
+
 /// The server side of one RTMP connection, after the handshake.
 ///
 /// ```text
@@ -31,8 +43,8 @@ pub struct ServerSession {
     created: u32,
     /// Whether `FCPublish` came, and wants `onFCPublish`.
     fc_publish: bool,
-    /// Edges that the peer says the stream passes on its way through us.
-    hops: u32,
+    /// As the peer says.
+    via: Via,
     dropped: u64,
 }
 
@@ -67,7 +79,7 @@ impl Default for ServerSession {
             state: State::AwaitConnect,
             created: 0,
             fc_publish: false,
-            hops: 0,
+            via: Via::default(),
             dropped: 0,
         }
     }
@@ -166,9 +178,9 @@ impl ServerSession {
         self.dropped
     }
 
-    /// Edges that a stream passes on its way through us, by what the peer's `connect` said.
-    pub const fn hops(&self) -> u32 {
-        self.hops
+    /// How what the peer asks for has come to us, by its `connect`.
+    pub const fn via(&self) -> Via {
+        self.via
     }
 
     fn media(&mut self, message: RawMessage, actions: &mut Vec<Action>) {
@@ -259,12 +271,13 @@ impl ServerSession {
         // Before the answer: OBS and others take the answer for the end of the negotiation.
         send(actions, &Control::SetChunkSize(chunk_size).encode());
         let hops = property(HOPS_PROPERTY).and_then(Value::as_number);
-        self.hops = (0..=limits::MAX_EDGE_HOPS)
+        self.via.hops = (0..=limits::MAX_EDGE_HOPS)
             .find(|&count| hops.is_none_or(|hops| hops <= f64::from(count)))
             .unwrap_or(u32::MAX);
+        self.via.coworker = property(COWORKER_PROPERTY) == Some(&Value::Boolean(true));
         let refused = if app.trim_matches('/').is_empty() {
             Some("no application: use rtmp://host/app/stream")
-        } else if self.hops > limits::MAX_EDGE_HOPS {
+        } else if self.via.hops > limits::MAX_EDGE_HOPS {
             Some("the edges form a loop: an edge's origin must not lead back to it")
         } else {
             None

@@ -164,7 +164,7 @@ fn a_stream_passes_as_many_edges_as_the_limit_and_no_more() {
         let mut peer = awaiting_connect();
         let property = hops.map(|hops| ("srsLiteHops", Value::Number(hops)));
         peer.connect(property.as_slice());
-        assert_eq!(peer.session.hops(), known);
+        assert_eq!(peer.session.via().hops, known);
     }
     for hops in [limit + 0.5, limit + 1.0, f64::INFINITY, f64::NAN] {
         let actions = awaiting_connect().connect(&[("srsLiteHops", Value::Number(hops))]);

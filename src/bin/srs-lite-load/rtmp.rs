@@ -6,6 +6,7 @@ use srs_lite::session::action::chunks;
 use srs_lite::session::assembler::Assembler;
 use srs_lite::session::client::{ClientRequest, ClientSession, Event, Purpose};
 use srs_lite::session::media::Media;
+use srs_lite::session::server::Via;
 use srs_lite::wire::handshake::{OPENING_LENGTH, PACKET_LENGTH, c0_c1};
 
 use crate::url::Url;
@@ -51,7 +52,7 @@ impl Rtmp {
                 host: host.to_owned(),
                 app: app.to_owned(),
                 stream: stream.to_owned(),
-                hops: 0,
+                via: Via::default(),
             }),
             session: None,
             assembler,

@@ -31,6 +31,7 @@ use crate::server::sender::Writer;
 use crate::server::siblings::{Hold, Holder};
 use crate::server::thread::Role;
 use crate::session::client::{ClientRequest, Purpose};
+use crate::session::server::Via;
 use crate::wire::name::StreamRequest;
 
 /// What a process knows of that.
@@ -123,15 +124,15 @@ impl Edge {
         &self,
         server: &Arc<Server>,
         attached: &Attached<Writer>,
-        (request, hops): (&StreamRequest, u32),
+        (request, via): (&StreamRequest, Via),
         mut left: impl FnMut() -> bool,
     ) -> Result<(), Denied> {
-        if hops >= limits::MAX_EDGE_HOPS {
+        if via.hops >= limits::MAX_EDGE_HOPS {
             let why = "the edges form a loop: an edge's origin must not lead back to it";
             return Err(Denied::Unavailable(why.to_owned()));
         }
         let path = request.path.to_string();
-        let request = client_request(Purpose::Play, request, hops);
+        let request = client_request(Purpose::Play, request, via);
         if self.token_traverse {
             self.ask(server, &request, &mut left)?;
         }
@@ -172,7 +173,7 @@ impl Edge {
                 host: String::new(),
                 app: app.to_owned(),
                 stream: stream.to_owned(),
-                hops: 1,
+                via: Via::default(),
             };
             let _ = self.fetch(server, pull, request, slots);
         }
@@ -249,10 +250,10 @@ impl Edge {
         server: &Arc<Server>,
         connection: &Arc<Connection>,
         request: &StreamRequest,
-        hops: u32,
+        via: Via,
     ) -> Result<Forwarder, Refusal> {
         let path = request.path.to_string();
-        let request = client_request(Purpose::Publish, request, hops);
+        let request = client_request(Purpose::Publish, request, via);
         let forwarder = Forwarder::begin(server, connection, &path, request)?;
         self.absent().remove(&path);
         Ok(forwarder)
@@ -384,7 +385,7 @@ impl Origin {
 }
 
 /// What to ask for on behalf of a peer of ours.
-pub fn client_request(purpose: Purpose, request: &StreamRequest, hops: u32) -> ClientRequest {
+pub fn client_request(purpose: Purpose, request: &StreamRequest, via: Via) -> ClientRequest {
     let with_query = |name: &str, query: &str| match query {
         "" => name.to_owned(),
         query => format!("{name}?{query}"),
@@ -394,6 +395,9 @@ pub fn client_request(purpose: Purpose, request: &StreamRequest, hops: u32) -> C
         host: String::new(),
         app: with_query(request.path.app.as_str(), &request.app_query),
         stream: with_query(request.path.name.as_str(), &request.query),
-        hops: hops.saturating_add(1),
+        via: Via {
+            hops: via.hops.saturating_add(1),
+            coworker: false,
+        },
     }
 }

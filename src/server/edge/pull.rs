@@ -181,7 +181,8 @@ impl Fetch {
     fn ask_origins(&mut self, edge: &Edge) -> Stop {
         let path = Arc::clone(&self.pull.stream.path);
         let mut last = Stop::Unwanted;
-        let request = self.wanted.next();
+        let mut request = self.wanted.next();
+        request.via.coworker = !self.server.is_edge();
         for (origin, patience) in edge.round() {
             if self.pull.retire(Duration::ZERO, Instant::now()) {
                 return Stop::Unwanted;

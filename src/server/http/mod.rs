@@ -18,6 +18,7 @@ use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::play::{self, Denied};
 use crate::server::sender::Writer;
+use crate::session::server::Via;
 use crate::wire::http::{Head, Method, Request, reason};
 use crate::wire::http_path::{HttpPath, Kind};
 use crate::wire::name::{StreamPath, StreamRequest};
@@ -221,7 +222,7 @@ impl Peer<'_> {
 
     fn find(&self, wanted: &StreamRequest) -> Result<Attached<Writer>, Denied> {
         let connection = self.connection;
-        play::find(self.server, connection, wanted, 0, || {
+        play::find(self.server, connection, wanted, Via::default(), || {
             connection.is_closed_by_peer()
         })
     }
