@@ -89,6 +89,9 @@ pub const WRONG_KEY_TIME: Duration = Duration::from_secs(60);
 /// Addresses whose wrong keys are counted; the one that has been counted for longest makes room.
 pub const MAX_WRONG_KEY_ADDRESSES: usize = 4096;
 
+/// Length of a host name, in a configuration or from an origin; DNS has no longer ones.
+pub const MAX_HOST_LENGTH: usize = 253;
+
 /// Length of a query string (`?token=…`) that we keep and forward.
 pub const MAX_QUERY_LENGTH: usize = 2048;
 
