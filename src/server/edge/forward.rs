@@ -261,8 +261,9 @@ fn pass_on(
         while let Some(event) = upstream.event() {
             match event {
                 Event::Refused(code, why) => return Err(Cause::Refused(code, why)),
+                Event::Redirect(_) => return Err(Cause::redirected()),
                 Event::Ended => return Err(Cause::Closed),
-                Event::Send(_) | Event::Granted(_) | Event::Deliver(_) => {}
+                Event::Send(_) | Event::Granted(_) | Event::Reconnect | Event::Deliver(_) => {}
             }
         }
         sent.map_err(|error| Cause::Failed(error.into()))?;

@@ -75,6 +75,13 @@ pub enum Cause {
     Loop(SocketAddr),
 }
 
+impl Cause {
+    /// Nobody goes where the origin says.
+    pub fn redirected() -> Self {
+        Self::Refused("302".to_owned(), "the stream is elsewhere".to_owned())
+    }
+}
+
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {
@@ -263,9 +270,12 @@ impl Upstream {
         for event in events {
             match event {
                 Event::Send(ref bytes) => out.extend_from_slice(bytes),
-                Event::Granted(_) | Event::Refused(..) | Event::Deliver(_) | Event::Ended => {
-                    self.events.push_back(event);
-                }
+                Event::Granted(_)
+                | Event::Refused(..)
+                | Event::Redirect(_)
+                | Event::Reconnect
+                | Event::Deliver(_)
+                | Event::Ended => self.events.push_back(event),
             }
         }
         let deadline = deadline(limits::REPLY_DEADLINE);
@@ -281,6 +291,7 @@ impl Upstream {
             match self.event() {
                 Some(Event::Granted(id)) => return Ok(id),
                 Some(Event::Refused(code, why)) => return Err(Cause::Refused(code, why)),
+                Some(Event::Redirect(_)) => return Err(Cause::redirected()),
                 Some(_) => {}
                 None => {
                     let length = self.connection.read(&mut buffer, deadline);

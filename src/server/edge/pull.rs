@@ -292,7 +292,8 @@ fn take_frames(
             },
             Event::Ended => return Some(Ok(Stop::Over)),
             Event::Refused(code, why) => return Some(Err(Cause::Refused(code, why))),
-            Event::Send(_) | Event::Granted(_) => {}
+            Event::Redirect(_) => return Some(Err(Cause::redirected())),
+            Event::Send(_) | Event::Granted(_) | Event::Reconnect => {}
         }
     }
     None
