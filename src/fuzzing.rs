@@ -13,6 +13,7 @@ use crate::wire::http_path::{HttpPath, Kind};
 use crate::wire::message::type_id::AGGREGATE;
 use crate::wire::name::{Name, StreamRequest};
 use crate::wire::reader::Reader;
+use crate::wire::url::Url;
 use crate::wire::{aggregate, amf0, flv};
 
 mod chunk;
@@ -198,9 +199,15 @@ fn assert_path(text: &str) {
 }
 
 /// An accepted name is one plain component of a path, and what is accepted says itself again.
-/// The input is the application and the stream, with a line feed between them.
+/// The input is the application and the stream, with a line feed between them, or a URL.
 pub fn names(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
+    if let Ok(url) = Url::parse(&text) {
+        assert_plain(&url.app);
+        url.stream.iter().for_each(assert_plain);
+        assert!(!url.host.contains(['/', '@', '?', ' ']) && url.port > 0);
+        assert_eq!(Url::parse(&url.to_string()), Ok(url));
+    }
     let (app, stream) = text.split_once('\n').unwrap_or((&text, ""));
     let Ok(request) = StreamRequest::parse(app, stream) else {
         return;

@@ -89,6 +89,9 @@ pub const WRONG_KEY_TIME: Duration = Duration::from_secs(60);
 /// Addresses whose wrong keys are counted; the one that has been counted for longest makes room.
 pub const MAX_WRONG_KEY_ADDRESSES: usize = 4096;
 
+/// Length of a host name, in a configuration or from an origin; DNS has no longer ones.
+pub const MAX_HOST_LENGTH: usize = 253;
+
 /// Length of a query string (`?token=…`) that we keep and forward.
 pub const MAX_QUERY_LENGTH: usize = 2048;
 
@@ -259,6 +262,9 @@ pub const ORIGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 
 /// An origin that sends nothing for so long is left for the next one.
 pub const ORIGIN_STALL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Origins that may send us on to another one, in a row.
+pub const MAX_REDIRECTS: usize = 3;
 
 /// From resolving to yes, for the only origin. Encoders give up after about 10 s.
 pub const ONLY_ORIGIN_PATIENCE: Duration = Duration::from_secs(9);

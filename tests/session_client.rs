@@ -150,7 +150,7 @@ fn it_begins_with_connect() {
         assert_eq!(text("type"), publishes.then_some("nonprivate"));
         let number = |name| connect.property(0, name).and_then(Value::as_number);
         assert_eq!(number("srsLiteHops"), Some(3.0));
-        assert_eq!(number("capsEx"), Some(14.0));
+        assert_eq!(number("capsEx"), Some(15.0));
         let codecs = Value::StrictArray(vec![string("*")]);
         assert_eq!(connect.property(0, "fourCcList"), Some(&codecs));
     }
@@ -281,6 +281,100 @@ fn some_codes_refuse_whatever_their_level() {
             edge.status("status", code);
             assert_eq!(edge.events, [refused(code)]);
         }
+    }
+}
+
+/// The information object of SRS's "RTMP 302".
+fn redirection(ex: &[(&str, Value)]) -> Value {
+    command::object(&[
+        ("level", string("error")),
+        ("code", string("NetConnection.Connect.Rejected")),
+        ("description", string("RTMP 302 Redirect")),
+        ("ex", command::object(ex)),
+    ])
+}
+
+/// SRS says it on message stream 0, by a status, at whatever stage it is.
+#[test]
+fn an_origin_redirects_at_every_stage() {
+    let code = ("code", Value::Number(302.0));
+    let whole = ("redirect2", string("rtmp://a:1935/live/name?key=2"));
+    let app = ("redirect", string("rtmp://a:1935/live"));
+    let stages = [
+        (Stage::Connecting, Some(1.0)),
+        (Stage::Creating, Some(4.0)),
+        (Stage::Asking, Some(5.0)),
+        (Stage::Granted, None),
+    ];
+    for (ex, expected) in [
+        (vec![code.clone(), app.clone(), whole.clone()], &whole),
+        (vec![code.clone(), app.clone()], &app),
+        (vec![code, ("redirect2", Value::Null), app.clone()], &app),
+    ] {
+        let expected = expected.1.as_str().unwrap().to_owned();
+        for (stage, id) in stages {
+            for purpose in BOTH {
+                let mut answers = vec![("onStatus", 0.0)];
+                // Of a stream that was granted no call is left to be answered.
+                answers.extend(id.map(|id| ("_error", id)));
+                for (name, id) in answers {
+                    let mut edge = Edge::at(stage, purpose);
+                    edge.answers(name, id, redirection(&ex));
+                    let redirect = Event::Redirect(expected.clone());
+                    assert_eq!(edge.events, [redirect], "{stage:?}");
+                    edge.events.clear();
+                    edge.answers("onStatus", 0.0, redirection(&ex));
+                    edge.status("status", start(purpose));
+                    assert_eq!(edge.events, [], "it is over");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_names_no_other_place_is_a_refusal() {
+    let (code, url) = (("code", Value::Number(302.0)), string("rtmp://a/live"));
+    for ex in [
+        vec![],
+        vec![code.clone()],
+        vec![("redirect2", url.clone())],
+        vec![("code", Value::Number(301.0)), ("redirect2", url.clone())],
+        vec![("code", string("302")), ("redirect2", url)],
+        vec![code, ("redirect2", Value::Number(1.0))],
+    ] {
+        let mut edge = Edge::at(Stage::Asking, Purpose::Play);
+        edge.answers("onStatus", 0.0, redirection(&ex));
+        let (code, why) = ("NetConnection.Connect.Rejected", "RTMP 302 Redirect");
+        let refused = Event::Refused(code.to_owned(), why.to_owned());
+        assert_eq!(edge.events, [refused], "{ex:?}");
+    }
+}
+
+/// Everything goes on until the edge has another connection.
+#[test]
+fn an_origin_asks_to_reconnect() {
+    const REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
+    for purpose in BOTH {
+        let mut edge = Edge::at(Stage::Connecting, purpose);
+        edge.status("status", REQUEST);
+        assert_eq!(edge.events, [Event::Reconnect]);
+        edge.answers("_result", 1.0, Value::Null);
+        edge.status("status", REQUEST);
+        edge.answers("_result", 4.0, Value::Number(1.0));
+        edge.status("status", REQUEST);
+        edge.status("status", start(purpose));
+        edge.status("status", REQUEST);
+        edge.events.retain(|event| !matches!(event, Event::Send(_)));
+        let [first, second, granted, third] = &edge.events[1..] else {
+            panic!("{:?}", edge.events);
+        };
+        assert_eq!([first, second, third], [&Event::Reconnect; 3]);
+        assert_eq!(granted, &Event::Granted(1));
+        edge.events.clear();
+        edge.status("error", "Some.Code");
+        edge.status("status", REQUEST);
+        assert_eq!(edge.events, [refused("Some.Code")], "it is over");
     }
 }
 

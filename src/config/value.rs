@@ -8,6 +8,7 @@ use log::LevelFilter;
 use toml::de::DeValue;
 
 use super::{ListenAddress, OriginAddress};
+use crate::limits;
 
 /// RTMP's port, where an origin's address has none.
 const RTMP_PORT: u16 = 1935;
@@ -81,7 +82,7 @@ pub(super) fn origin_address(value: &DeValue<'_>) -> Option<OriginAddress> {
         Some((host, port)) => (host, port.parse().ok().filter(|&port| port > 0)?),
         None => (text, RTMP_PORT),
     };
-    let is_name = (1..=253).contains(&host.len())
+    let is_name = (1..=limits::MAX_HOST_LENGTH).contains(&host.len())
         && host
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));

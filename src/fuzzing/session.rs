@@ -174,6 +174,7 @@ impl Peer {
             .position(|action| matches!(action, Action::Close(_)));
         assert!(end.is_none_or(|end| end.saturating_add(1) == actions.len()));
         self.act(actions);
+        self.ask_to_reconnect();
         let kept = self.publisher.is_some() || self.player.is_some();
         let taken = self.registry.count() > 0;
         assert!(
@@ -181,6 +182,16 @@ impl Peer {
             "a name is taken in vain, or not taken"
         );
         Ok(())
+    }
+
+    /// As a thread does it while the process drains.
+    fn ask_to_reconnect(&mut self) {
+        let can = self.session.reconnects();
+        assert!(self.connected || !can, "of a stranger");
+        let mut actions = Vec::new();
+        self.session.ask_to_reconnect(&mut actions);
+        assert!(actions.len() == usize::from(can) && !self.session.reconnects());
+        self.act(actions);
     }
 
     fn act(&mut self, actions: Vec<Action>) {
@@ -315,6 +326,8 @@ fn ask<'a>(
             Event::Send(_) => {}
             Event::Granted(_) => assert!(!core::mem::replace(&mut granted, true)),
             Event::Deliver(_) => assert!(granted && purpose == Purpose::Play),
+            Event::Reconnect => {}
+            Event::Redirect(_) => over = true,
             Event::Refused(code, description) => {
                 let text = format!("{code} {description}");
                 assert!(!text.contains("token=app") && !text.contains("token=stream"));

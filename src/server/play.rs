@@ -17,7 +17,7 @@ use crate::hub::stream::{Start, Stream};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
-use crate::server::edge::client_request;
+use crate::server::edge::wanted::client_request;
 use crate::server::error::ConnectionError;
 use crate::server::log::escape;
 use crate::server::port::Protocol;

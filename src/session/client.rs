@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::limits;
 use crate::session::action::chunks;
+use crate::session::connect::caps_ex;
 use crate::session::error::SessionError;
 use crate::session::media::{self, Media};
 use crate::session::server::{COWORKER_PROPERTY, HOPS_PROPERTY, Via};
@@ -45,6 +46,10 @@ pub enum Event {
     Granted(u32),
     /// The origin says no: code and description, as it sent them.
     Refused(String, String),
+    /// It says no, and where the stream is: the URL as the origin sent it, maybe with our queries.
+    Redirect(String),
+    /// The origin asks us to connect anew: it is about to stop, and goes on until then.
+    Reconnect,
     /// A message of the stream that we play.
     Deliver(Media),
     /// The origin says that the stream is over.
@@ -90,7 +95,7 @@ impl ClientSession {
                 "tcUrl",
                 text(&format!("rtmp://{}/{}", request.host, request.app)),
             ),
-            ("capsEx", Value::Number(14.0)),
+            ("capsEx", Value::Number(f64::from(caps_ex::OURS))),
             ("fourCcList", Value::StrictArray(vec![text("*")])),
             (HOPS_PROPERTY, Value::Number(f64::from(request.via.hops))),
         ];
@@ -227,6 +232,8 @@ impl ClientSession {
         let error = text("level") == Some("error");
         match (self.state, code) {
             (State::Over, _) => {}
+            (_, command::RECONNECT_REQUEST) => events.push(Event::Reconnect),
+            _ if redirection(command).is_some() => self.refused(command, events),
             (State::Granted, _) if error => self.refused(command, events),
             (State::Granted, "NetStream.Play.UnpublishNotify" | "NetStream.Play.Stop") => {
                 self.end(events);
@@ -243,11 +250,15 @@ impl ClientSession {
     }
 
     fn refused(&mut self, command: &Command, events: &mut Vec<Event>) {
+        self.state = State::Over;
+        if let Some(url) = redirection(command) {
+            events.push(Event::Redirect(url.to_owned()));
+            return;
+        }
         let text = |name| command.property(1, name).and_then(Value::as_str);
         let code = self.without_queries(text("code").unwrap_or_default());
         let description = self.without_queries(text("description").unwrap_or_default());
         events.push(Event::Refused(code, description));
-        self.state = State::Over;
     }
 
     /// What the origin says, which is logged, without our queries, which may be secrets.
@@ -265,6 +276,18 @@ impl ClientSession {
         events.push(Event::Ended);
         self.state = State::Over;
     }
+}
+
+/// SRS's "RTMP 302": where the stream is. `redirect2` has all of its URL; `redirect`, which is all
+/// that old versions say, may end with the application.
+fn redirection(command: &Command) -> Option<&str> {
+    const CODE: f64 = 302.0;
+    let ex = command.property(1, "ex")?;
+    let is_redirection = ex.property("code").and_then(Value::as_number) == Some(CODE);
+    let text = |name| ex.property(name).and_then(Value::as_str);
+    text("redirect2")
+        .or_else(|| text("redirect"))
+        .filter(|_| is_redirection)
 }
 
 fn send(events: &mut Vec<Event>, message: &RawMessage) {

@@ -3,6 +3,20 @@
 use crate::wire::amf0::Value;
 use crate::wire::command::{self, Command};
 
+/// Enhanced RTMP's flags in the property `capsEx` of a `connect` and of its answer.
+pub mod caps_ex {
+    /// It can be asked to connect anew.
+    pub const RECONNECT: u8 = 1;
+    /// Several tracks in one stream.
+    pub const MULTITRACK: u8 = 2;
+    /// Modifiers of a media packet.
+    pub const MOD_EX: u8 = 4;
+    /// One of them: nanoseconds.
+    pub const TIMESTAMP_NANO_OFFSET: u8 = 8;
+    /// Ours: we connect anew and ask others to, and media passes untouched.
+    pub const OURS: u8 = RECONNECT | MULTITRACK | MOD_EX | TIMESTAMP_NANO_OFFSET;
+}
+
 /// Properties that only a peer sends who speaks Enhanced RTMP.
 const ENHANCED: [&str; 4] = [
     "fourCcList",
@@ -28,14 +42,12 @@ pub fn answer(command: &Command) -> [Value; 2] {
     if ENHANCED.into_iter().any(asked) {
         /// `CanForward`.
         const CAN_FORWARD: f64 = 4.0;
-        /// Multitrack, `ModEx`, and nanosecond offsets: all pass untouched.
-        const CAPABILITIES: f64 = 14.0;
         let any = command::object(&[("*", Value::Number(CAN_FORWARD))]);
         let list = Value::StrictArray(vec![command::string("*")]);
         more.push(("fourCcList", list));
         more.push(("videoFourCcInfoMap", any.clone()));
         more.push(("audioFourCcInfoMap", any));
-        more.push(("capsEx", Value::Number(CAPABILITIES)));
+        more.push(("capsEx", Value::Number(f64::from(caps_ex::OURS))));
     }
     if let Value::Object(properties) = &mut info {
         properties.extend(
@@ -44,4 +56,11 @@ pub fn answer(command: &Command) -> [Value; 2] {
         );
     }
     [properties, info]
+}
+
+/// Whether the peer says that it can be asked to connect anew.
+pub fn reconnects(command: &Command) -> bool {
+    let flags = command.property(0, "capsEx").and_then(Value::as_number);
+    // The lowest bit, of a number that may be any.
+    flags.is_some_and(|flags| flags % 2.0 == f64::from(caps_ex::RECONNECT))
 }

@@ -45,6 +45,8 @@ pub struct ServerSession {
     fc_publish: bool,
     /// As the peer says.
     via: Via,
+    /// Whether it can be asked to connect anew, and has not been.
+    reconnects: bool,
     dropped: u64,
 }
 
@@ -80,6 +82,7 @@ impl Default for ServerSession {
             created: 0,
             fc_publish: false,
             via: Via::default(),
+            reconnects: false,
             dropped: 0,
         }
     }
@@ -171,6 +174,25 @@ impl ServerSession {
         send(actions, &command::on_status("error", code, description));
         actions.push(Action::Close(Ending::Refused(description.to_owned())));
         self.state = State::Closed;
+    }
+
+    /// Asks a peer of whom [`Self::reconnects`] to connect anew, to the same URL: Enhanced RTMP,
+    /// "Reconnect Request". It does so when it likes; until then everything goes on.
+    pub fn ask_to_reconnect(&mut self, actions: &mut Vec<Action>) {
+        if !self.reconnects() {
+            return;
+        }
+        self.reconnects = false;
+        let description = "this process is about to stop: connect again, another one answers";
+        let info = command::status_object("status", command::RECONNECT_REQUEST, description);
+        let message = command::encode(0, "onStatus", 0.0, &[Value::Null, info]);
+        send(actions, &message);
+    }
+
+    /// Whether the peer said in its `connect` that it can be asked to connect anew, has not been
+    /// yet, and has not been told no.
+    pub const fn reconnects(&self) -> bool {
+        self.reconnects && !matches!(self.state, State::Closed | State::Failed)
     }
 
     /// Messages that made no sense and were ignored, or were malformed and dropped.
@@ -293,6 +315,7 @@ impl ServerSession {
             actions.push(Action::Close(Ending::Refused(description.to_owned())));
             return State::Closed;
         }
+        self.reconnects = connect::reconnects(command);
         answer(command, &connect::answer(command), actions);
         State::Idle {
             app: app.to_owned(),

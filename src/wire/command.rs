@@ -23,6 +23,10 @@ pub struct Command {
     pub arguments: Vec<Value>,
 }
 
+/// Code of the status by which a server asks its client to connect anew; Enhanced RTMP, "Reconnect
+/// Request".
+pub const RECONNECT_REQUEST: &str = "NetConnection.Connect.ReconnectRequest";
+
 impl Command {
     /// Decodes the body of a command message, of type 20 or 17. AMF3 clients (type 17) put one
     /// byte before an AMF0 body. `Ok(None)`: no name, or no transaction id.

@@ -18,3 +18,4 @@ pub mod mp3;
 pub mod mpegts;
 pub mod name;
 pub mod reader;
+pub mod url;

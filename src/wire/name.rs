@@ -125,8 +125,8 @@ impl fmt::Debug for StreamRequest {
     }
 }
 
-/// What stands before the first `?`, and what after.
-fn split_query(text: &str) -> Result<(&str, String), NameError> {
+/// What stands before the first `?`, and what after, within [`StreamRequest`]'s bounds for it.
+pub(super) fn split_query(text: &str) -> Result<(&str, String), NameError> {
     let (before, query) = text.split_once('?').unwrap_or((text, ""));
     if query.len() > limits::MAX_QUERY_LENGTH {
         return Err(NameError::QueryTooLong(query.len()));

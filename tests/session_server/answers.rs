@@ -72,11 +72,79 @@ fn enhanced_rtmp_is_advertised_to_who_asks() {
             ("fourCcList", &list),
             ("videoFourCcInfoMap", &forward),
             ("audioFourCcInfoMap", &forward),
-            ("capsEx", &Value::Number(14.0)),
+            ("capsEx", &Value::Number(15.0)),
         ] {
             assert_eq!(answer.property(1, name), Some(expected), "{asked}: {name}");
         }
     }
+}
+
+/// Who can is asked to connect anew once, on the message stream of the connection, in every state
+/// between the answer to `connect` and the end.
+#[test]
+fn who_can_is_asked_to_reconnect() {
+    let ask = |peer: &mut Peer| {
+        let mut actions = Vec::new();
+        peer.session.ask_to_reconnect(&mut actions);
+        actions
+    };
+    let bring = |calls: &[&str]| {
+        let mut peer = awaiting_connect();
+        assert!(!peer.session.reconnects());
+        assert_eq!(ask(&mut peer), []);
+        peer.connect(&[("capsEx", Value::Number(3.0))]);
+        for name in calls {
+            peer.call_with(name, "name").unwrap();
+        }
+        peer
+    };
+    let mut publishing = bring(&["createStream", "publish"]);
+    publishing.session.publish_granted(&mut Vec::new());
+    let mut playing = bring(&["createStream", "play"]);
+    playing.session.play_granted(&mut Vec::new());
+    let asking = bring(&["createStream", "play"]);
+    for mut peer in [bring(&[]), asking, publishing, playing] {
+        assert!(peer.session.reconnects());
+        let actions = ask(&mut peer);
+        let request = status("NetConnection.Connect.ReconnectRequest");
+        assert_eq!((statuses(&actions), actions.len()), (vec![request], 1));
+        assert_eq!(names(&actions), [("onStatus".to_owned(), 0.0)]);
+        let command = &commands(&actions)[0];
+        assert_eq!(command.arguments[0], Value::Null);
+        assert_eq!(command.property(1, "tcUrl"), None, "it is the same");
+        let said = &said(&actions)[0];
+        let place = (said.chunk_stream, said.message.message_stream_id);
+        assert_eq!(place, (3, 0));
+        assert!(!peer.session.reconnects());
+        assert_eq!(ask(&mut peer), [], "twice");
+    }
+    let mut refused = bring(&["createStream", "play"]);
+    refused.session.refuse("Some.Code", "why", &mut Vec::new());
+    assert_eq!(ask(&mut refused), []);
+}
+
+#[test]
+fn who_cannot_is_not_asked_to_reconnect() {
+    for flags in [
+        Value::Number(14.0),
+        Value::Number(0.0),
+        Value::Number(-2.0),
+        Value::Number(f64::NAN),
+        Value::Number(f64::INFINITY),
+        string("1"),
+        Value::Null,
+    ] {
+        let mut peer = awaiting_connect();
+        peer.connect(&[("capsEx", flags.clone())]);
+        assert!(!peer.session.reconnects(), "{flags:?}");
+        let mut actions = Vec::new();
+        peer.session.ask_to_reconnect(&mut actions);
+        assert_eq!(actions, []);
+    }
+    let mut peer = awaiting_connect();
+    let flags = [("capsEx", Value::Number(1.0))];
+    peer.call("connect", &[command::object(&flags)]).unwrap();
+    assert!(!peer.session.reconnects(), "without an application");
 }
 
 /// Whatever the state allows, a call with an id gets one `_result` with that id, and one without

@@ -99,6 +99,9 @@ impl Rtmp {
                     Event::Granted(stream) => said(Said::Yes(stream)),
                     Event::Deliver(media) => said(Said::Media(media)),
                     Event::Refused(code, why) => return Err(format!("refused: {code} ({why})")),
+                    Event::Redirect(url) => return Err(format!("the stream is at {url}")),
+                    // Who measures stays until the end.
+                    Event::Reconnect => {}
                     Event::Ended => return Err("the stream is over".to_owned()),
                 }
             }

@@ -18,7 +18,8 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::backoff::Backoff;
-use crate::server::edge::origin::{Cause, OriginError, Phase, Upstream};
+use crate::server::edge::error::{Cause, OriginError, Phase};
+use crate::server::edge::origin::Upstream;
 use crate::server::edge::{Edge, Source, said_by_origin};
 use crate::server::log::escape;
 use crate::server::publish::Refusal;
@@ -28,6 +29,7 @@ use crate::session::action::chunks;
 use crate::session::client::{ClientRequest, Event};
 use crate::wire::command::{SET_DATA_FRAME, STREAM};
 use crate::wire::message::RawMessage;
+use crate::wire::url::Url;
 
 /// The publisher's end. Between it and the thread that writes to the origin is a stream of its
 /// own, which nobody can play: it bounds what waits, skips to a keyframe when the origin is slow,
@@ -138,7 +140,9 @@ impl Forward {
         while let Some(((mut upstream, id), frames, opening)) = next.take() {
             let begun = Instant::now();
             match pass_on(&mut upstream, id, &frames, opening) {
-                Ok(()) => return upstream.finish(),
+                Ok(Passed::Everything) => return upstream.finish(),
+                // The name is free again then.
+                Ok(Passed::Asked) => upstream.finish(),
                 Err(cause) => {
                     let error = upstream.failed(Phase::Media, cause);
                     if error.is_final() {
@@ -146,11 +150,11 @@ impl Forward {
                     }
                     let error = error.to_string();
                     info!("{path}: {}; looking for another one", escape(&error));
+                    // Before we come back: to the origin, the old connection still has the name.
+                    upstream.connection.reset("it failed");
                 }
             }
-            // Before we come back: to the origin, the old connection still has the name.
-            upstream.connection.reset("it failed");
-            drop((upstream, frames));
+            drop(frames);
             if begun.elapsed() > limits::BACKOFF_MAX {
                 backoff.reset();
             }
@@ -235,13 +239,21 @@ fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Opt
     Err(last)
 }
 
+/// How the passing on to one connection ends.
+enum Passed {
+    /// The publisher has left, and everything is written.
+    Everything,
+    /// The origin asks for another connection.
+    Asked,
+}
+
 /// Writes to the origin until the publisher has left and everything is written.
 fn pass_on(
     upstream: &mut Upstream,
     id: u32,
     frames: &FrameReceiver,
     mut unsent: Unsent,
-) -> Result<(), Cause> {
+) -> Result<Passed, Cause> {
     let mut buffer = vec![0; limits::PLAYER_READ_BYTES];
     loop {
         match frames.frames.recv_timeout(limits::POLL) {
@@ -252,7 +264,9 @@ fn pass_on(
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) if frames.gauge.is_over() => return Ok(()),
+            Err(RecvTimeoutError::Disconnected) if frames.gauge.is_over() => {
+                return Ok(Passed::Everything);
+            }
             // A header found no room behind what waits for the origin.
             Err(RecvTimeoutError::Disconnected) => return Err(Cause::TooSlow),
         }
@@ -262,7 +276,9 @@ fn pass_on(
         while let Some(event) = upstream.event() {
             match event {
                 Event::Refused(code, why) => return Err(Cause::Refused(code, why)),
+                Event::Redirect(url) => return Err(Cause::Redirect(Url::parse(&url))),
                 Event::Ended => return Err(Cause::Closed),
+                Event::Reconnect => return Ok(Passed::Asked),
                 Event::Send(_) | Event::Granted(_) | Event::Deliver(_) => {}
             }
         }

@@ -2,11 +2,13 @@
 //! coworkers, if we are an origin in a cluster; processes that share our port.
 
 pub mod backoff;
+pub mod error;
 pub mod forward;
 pub mod origin;
 pub mod pull;
 mod relay;
 pub mod resolve;
+pub mod wanted;
 
 use std::collections::HashMap;
 use std::io;
@@ -21,10 +23,12 @@ use crate::hub::registry::{Attached, Pull};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::Connection;
+use crate::server::edge::error::{Cause, OriginError};
 use crate::server::edge::forward::Forwarder;
-use crate::server::edge::origin::{Cause, OriginError, Upstream};
+use crate::server::edge::origin::Upstream;
 use crate::server::edge::pull::Fetch;
 use crate::server::edge::resolve::Resolver;
+use crate::server::edge::wanted::{Wanted, client_request};
 use crate::server::play::Denied;
 use crate::server::publish::Refusal;
 use crate::server::sender::Writer;
@@ -39,6 +43,8 @@ use crate::wire::name::StreamRequest;
 pub struct Edge {
     /// Or coworkers.
     origins: Vec<Origin>,
+    /// Where else these may send us.
+    redirects: Vec<OriginAddress>,
     /// Whether an origin is asked about each player.
     token_traverse: bool,
     /// Round robin.
@@ -101,6 +107,7 @@ impl Edge {
         };
         Self {
             origins: cluster.origins.iter().map(origin).collect(),
+            redirects: cluster.redirects.clone(),
             token_traverse: cluster.token_traverse,
             next: AtomicUsize::new(0),
             resolver: Resolver::default(),
@@ -201,12 +208,7 @@ impl Edge {
     ) -> io::Result<()> {
         let path = pull.stream.path.to_string();
         self.requests().insert(path.clone(), request.clone());
-        let wanted = Wanted {
-            server: Arc::clone(server),
-            path,
-            proven: request,
-            newest: false,
-        };
+        let wanted = Wanted::new(server, path, request);
         let fetch = Fetch::new(wanted, pull, slots);
         let id = server.next_id();
         let spawned = server.threads.spawn(Role::Pull, id, move || fetch.run());
@@ -335,43 +337,6 @@ fn wait_for_place<T>(
     }
 }
 
-/// What a fetch asks an origin for, until it is dropped.
-#[derive(Debug)]
-pub struct Wanted {
-    server: Arc<Server>,
-    path: String,
-    /// What brought media last; before that, what the first player asked for.
-    proven: ClientRequest,
-    /// Whether it is the turn of what the newest player asked for.
-    newest: bool,
-}
-
-impl Wanted {
-    /// In turn what is known to be good and what the newest player asked for: one with a bad token
-    /// must not speak for all others.
-    fn next(&mut self) -> ClientRequest {
-        let turn = self.newest;
-        self.newest = !turn;
-        let edge = self.server.edge.as_ref().filter(|_| turn);
-        let newest = edge.and_then(|edge| edge.requests().get(&self.path).cloned());
-        newest.unwrap_or_else(|| self.proven.clone())
-    }
-
-    /// `request` has brought media: it goes first from now on.
-    fn prove(&mut self, request: &ClientRequest) {
-        self.proven.clone_from(request);
-        self.newest = false;
-    }
-}
-
-impl Drop for Wanted {
-    fn drop(&mut self) {
-        if let Some(edge) = &self.server.edge {
-            edge.requests().remove(&self.path);
-        }
-    }
-}
-
 impl Origin {
     fn is_down(&self, now: Instant) -> bool {
         let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
@@ -381,23 +346,5 @@ impl Origin {
     fn set_down(&self, down: bool) {
         let until = down.then(|| Instant::now().checked_add(limits::ORIGIN_DOWN_TIME));
         *self.down.lock().unwrap_or_else(PoisonError::into_inner) = until.flatten();
-    }
-}
-
-/// What to ask for on behalf of a peer of ours.
-pub fn client_request(purpose: Purpose, request: &StreamRequest, via: Via) -> ClientRequest {
-    let with_query = |name: &str, query: &str| match query {
-        "" => name.to_owned(),
-        query => format!("{name}?{query}"),
-    };
-    ClientRequest {
-        purpose,
-        host: String::new(),
-        app: with_query(request.path.app.as_str(), &request.app_query),
-        stream: with_query(request.path.name.as_str(), &request.query),
-        via: Via {
-            hops: via.hops.saturating_add(1),
-            coworker: false,
-        },
     }
 }

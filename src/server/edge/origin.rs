@@ -1,6 +1,5 @@
 //! A connection to an origin: resolve, connect, handshake, ask; each phase under a deadline.
 
-use core::fmt;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
@@ -15,6 +14,7 @@ use crate::hub::budget::{Charge, Share};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline, set_options};
+use crate::server::edge::error::{Cause, OriginError, Phase};
 use crate::server::edge::{Edge, Source};
 use crate::server::error::ConnectionError;
 use crate::server::handshake::{self, Until};
@@ -25,85 +25,7 @@ use crate::session::action::chunks;
 use crate::session::assembler::Assembler;
 use crate::session::client::{ClientRequest, ClientSession, Event};
 use crate::session::error::SessionError;
-
-/// What was being done when it failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Phase {
-    /// Looking up the name.
-    Resolve,
-    /// TCP.
-    Connect,
-    /// RTMP handshake.
-    Handshake,
-    /// `connect` … `publish` or `play`.
-    Answer,
-    /// It said yes to `play`; the first audio or video.
-    FirstMedia,
-    /// Relaying.
-    Media,
-}
-
-/// An attempt at an origin that failed.
-#[derive(Debug)]
-pub struct OriginError {
-    /// `origin host:port`, as configured, or `process` and its number.
-    pub origin: String,
-    /// What was being done.
-    pub phase: Phase,
-    /// Why it failed.
-    pub cause: Cause,
-}
-
-impl OriginError {
-    /// Whether the origin gave our stream's name to another publisher. To come back would take it
-    /// away from that one in turn.
-    pub fn is_final(&self) -> bool {
-        let taken = matches!(&self.cause, Cause::Refused(code, _) if code.ends_with("BadName"));
-        self.phase == Phase::Media && taken
-    }
-}
-
-/// Why an attempt failed. Shown raw: what goes to the log is escaped there.
-#[derive(Debug)]
-pub enum Cause {
-    /// The socket, a deadline, or the protocol.
-    Failed(ConnectionError),
-    /// The origin closed the connection.
-    Closed,
-    /// The origin says no: code and description.
-    Refused(String, String),
-    /// It does not take what is published as fast as that comes.
-    TooSlow,
-    /// The origin is ourselves, or a sibling on our port.
-    Loop(SocketAddr),
-}
-
-impl fmt::Display for OriginError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let phase = match self.phase {
-            Phase::Resolve => "resolving",
-            Phase::Connect => "connecting",
-            Phase::Handshake => "handshake",
-            Phase::Answer => "waiting for its answer",
-            Phase::FirstMedia => "waiting for media",
-            Phase::Media => "relaying",
-        };
-        write!(f, "{}: {phase}: ", self.origin)?;
-        match &self.cause {
-            Cause::Failed(ConnectionError::Io(error)) if error.kind() == ErrorKind::TimedOut => {
-                f.write_str("it took too long")
-            }
-            Cause::Failed(error) => error.fmt(f),
-            Cause::Closed => f.write_str("it closed the connection"),
-            Cause::Refused(code, why) => write!(f, "{code} ({why})"),
-            Cause::TooSlow => f.write_str("it is too slow"),
-            Cause::Loop(address) => write!(
-                f,
-                "{address} is this server's own port: cluster.origin must name another server"
-            ),
-        }
-    }
-}
+use crate::wire::url::Url;
 
 /// A connection to an origin that has been asked for a stream.
 #[derive(Debug)]
@@ -136,7 +58,20 @@ impl Upstream {
     ) -> Result<(Self, u32), OriginError> {
         let end = deadline(patience);
         match source {
-            Source::Origin(origin) => Self::at(server, edge, &origin.address, end, request),
+            Source::Origin(origin) => {
+                let mut opened = Self::at(server, edge, &origin.address, end, request);
+                for _ in 0..limits::MAX_REDIRECTS {
+                    let address = match &opened {
+                        Err(error) => error.redirect().and_then(|url| edge.allows(url)),
+                        Ok(_) => None,
+                    };
+                    let Some(address) = address else {
+                        break;
+                    };
+                    opened = Self::at(server, edge, address, end, request);
+                }
+                opened
+            }
             Source::Sibling(holder) => {
                 let visit = |siblings: &Arc<Siblings>| siblings.visit(holder, server.next_id());
                 let gone = || Err(ErrorKind::NotFound.into());
@@ -298,9 +233,12 @@ impl Upstream {
         for event in events {
             match event {
                 Event::Send(ref bytes) => out.extend_from_slice(bytes),
-                Event::Granted(_) | Event::Refused(..) | Event::Deliver(_) | Event::Ended => {
-                    self.events.push_back(event);
-                }
+                Event::Granted(_)
+                | Event::Refused(..)
+                | Event::Redirect(_)
+                | Event::Reconnect
+                | Event::Deliver(_)
+                | Event::Ended => self.events.push_back(event),
             }
         }
         let deadline = deadline(limits::REPLY_DEADLINE);
@@ -316,6 +254,7 @@ impl Upstream {
             match self.event() {
                 Some(Event::Granted(id)) => return Ok(id),
                 Some(Event::Refused(code, why)) => return Err(Cause::Refused(code, why)),
+                Some(Event::Redirect(url)) => return Err(Cause::Redirect(Url::parse(&url))),
                 Some(_) => {}
                 None => {
                     let length = self.connection.read(&mut buffer, deadline);
@@ -332,6 +271,13 @@ impl Upstream {
 }
 
 impl Edge {
+    /// Where a redirection leads, if we may go there. Stream and application stay ours.
+    fn allows(&self, url: &Url) -> Option<&OriginAddress> {
+        let origins = self.origins.iter().map(|origin| &origin.address);
+        let mut allowed = origins.chain(&self.redirects);
+        allowed.find(|known| known.port == url.port && known.host.eq_ignore_ascii_case(&url.host))
+    }
+
     /// Our address, if the connection has come out at one of our own listeners' addresses.
     fn is_loop(&self, socket: &TcpStream) -> Option<SocketAddr> {
         let (peer, local) = (socket.peer_addr().ok()?, socket.local_addr().ok()?);

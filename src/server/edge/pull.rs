@@ -11,8 +11,10 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::deadline;
 use crate::server::edge::backoff::Backoff;
-use crate::server::edge::origin::{Cause, OriginError, Phase, Upstream};
-use crate::server::edge::{Counted, Edge, Source, Wanted};
+use crate::server::edge::error::{Cause, OriginError, Phase};
+use crate::server::edge::origin::Upstream;
+use crate::server::edge::wanted::Wanted;
+use crate::server::edge::{Counted, Edge, Source};
 use crate::server::log::escape;
 use crate::server::sender::Writer;
 use crate::server::siblings::{Claim, Hold, Holder, Unclaimed};
@@ -52,7 +54,7 @@ impl Fetch {
         pull: Pull<Writer>,
         (counted, unproven): (Counted, Counted),
     ) -> Self {
-        let server = Arc::clone(&wanted.server);
+        let server = Arc::clone(wanted.server());
         let seed = server.next_id();
         Self {
             server,
@@ -160,7 +162,7 @@ impl Fetch {
     }
 
     fn visit_sibling(&mut self, edge: &Edge, holder: &Holder, hold: Hold) -> Stop {
-        let request = self.wanted.next();
+        let request = self.wanted.take_turn();
         let source = (Source::Sibling(holder), limits::ORIGIN_PATIENCE);
         let stop = match Upstream::open(&self.server, edge, source, &request) {
             Ok((upstream, _)) => {
@@ -181,7 +183,7 @@ impl Fetch {
     fn ask_origins(&mut self, edge: &Edge) -> Stop {
         let path = Arc::clone(&self.pull.stream.path);
         let mut last = Stop::Unwanted;
-        let mut request = self.wanted.next();
+        let mut request = self.wanted.take_turn();
         request.via.coworker = !self.server.is_edge();
         for (origin, patience) in edge.round() {
             if self.pull.retire(Duration::ZERO, Instant::now()) {
@@ -209,7 +211,7 @@ impl Fetch {
                 Cause::Refused(..) if self.unproven.is_some() => edge.missed(&path),
                 // It may be well, and only not have this stream.
                 _ if matches!(error.phase, Phase::Answer | Phase::FirstMedia) => {}
-                Cause::Refused(..) | Cause::TooSlow => {}
+                Cause::Refused(..) | Cause::Redirect(_) | Cause::TooSlow => {}
                 Cause::Failed(_) | Cause::Closed | Cause::Loop(_) => origin.set_down(true),
             }
             let relayed = error.phase == Phase::Media;

@@ -10,7 +10,8 @@ use crate::hub::stream::Over;
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::deadline;
-use crate::server::edge::origin::{Cause, Phase, Upstream};
+use crate::server::edge::error::{Cause, Phase};
+use crate::server::edge::origin::Upstream;
 use crate::server::edge::pull::{Fetch, Stop};
 use crate::server::error::ConnectionError;
 use crate::server::pace::Pace;
@@ -18,6 +19,7 @@ use crate::server::publish::frame;
 use crate::server::sender::Writer;
 use crate::server::siblings::{Hold, Holder};
 use crate::session::client::Event;
+use crate::wire::url::Url;
 
 impl Fetch {
     /// Relays from a source that has said yes; from a sibling, as long as it holds the stream.
@@ -174,6 +176,9 @@ fn take_frames(
             },
             Event::Ended => return Some(Ok(Stop::Over)),
             Event::Refused(code, why) => return Some(Err(Cause::Refused(code, why))),
+            Event::Redirect(url) => return Some(Err(Cause::Redirect(Url::parse(&url)))),
+            // Where we asked, another process answers by now.
+            Event::Reconnect => return Some(Ok(Stop::Moved)),
             Event::Send(_) | Event::Granted(_) => {}
         }
     }

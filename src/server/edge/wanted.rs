@@ -1,0 +1,78 @@
+//! What to ask an origin for.
+
+use std::sync::Arc;
+
+use crate::server::Server;
+use crate::session::client::{ClientRequest, Purpose};
+use crate::session::server::Via;
+use crate::wire::name::StreamRequest;
+
+/// What a fetch asks an origin for, until it is dropped.
+#[derive(Debug)]
+pub struct Wanted {
+    server: Arc<Server>,
+    path: String,
+    /// What brought media last; before that, what the first player asked for.
+    proven: ClientRequest,
+    /// Whether it is the turn of what the newest player asked for.
+    newest: bool,
+}
+
+impl Wanted {
+    /// What the first player of the stream at `path` asked for.
+    pub fn new(server: &Arc<Server>, path: String, request: ClientRequest) -> Self {
+        Self {
+            server: Arc::clone(server),
+            path,
+            proven: request,
+            newest: false,
+        }
+    }
+
+    /// The process.
+    pub const fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// In turn what is known to be good and what the newest player asked for: one with a bad token
+    /// must not speak for all others.
+    pub fn take_turn(&mut self) -> ClientRequest {
+        let turn = self.newest;
+        self.newest = !turn;
+        let edge = self.server.edge.as_ref().filter(|_| turn);
+        let newest = edge.and_then(|edge| edge.requests().get(&self.path).cloned());
+        newest.unwrap_or_else(|| self.proven.clone())
+    }
+
+    /// `request` has brought media: it goes first from now on.
+    pub fn prove(&mut self, request: &ClientRequest) {
+        self.proven.clone_from(request);
+        self.newest = false;
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        if let Some(edge) = &self.server.edge {
+            edge.requests().remove(&self.path);
+        }
+    }
+}
+
+/// What to ask for on behalf of a peer of ours.
+pub fn client_request(purpose: Purpose, request: &StreamRequest, via: Via) -> ClientRequest {
+    let with_query = |name: &str, query: &str| match query {
+        "" => name.to_owned(),
+        query => format!("{name}?{query}"),
+    };
+    ClientRequest {
+        purpose,
+        host: String::new(),
+        app: with_query(request.path.app.as_str(), &request.app_query),
+        stream: with_query(request.path.name.as_str(), &request.query),
+        via: Via {
+            hops: via.hops.saturating_add(1),
+            coworker: false,
+        },
+    }
+}
