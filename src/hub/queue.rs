@@ -101,6 +101,8 @@ pub struct FrameSender {
     gauge: Arc<Gauge>,
     /// Waiting for a frame a decoder can start from.
     behind: bool,
+    /// It is another process of ours, which passes the stream on.
+    pub(super) relay: bool,
 }
 
 /// The player's end.
@@ -120,6 +122,7 @@ pub fn queue(behind: bool) -> (FrameSender, FrameReceiver) {
         frames: sender,
         gauge: Arc::clone(&gauge),
         behind,
+        relay: false,
     };
     let receiver = FrameReceiver {
         frames: receiver,

@@ -130,7 +130,7 @@ impl<W> Stream<W> {
             self.state.clear_poison();
             let mut state = poisoned.into_inner();
             state.unpublish();
-            state.end_players();
+            state.end_players(|_| true);
             state.batch.clear();
             state
         })
@@ -172,7 +172,7 @@ impl<W> Stream<W> {
         let mut state = self.lock();
         if state.published {
             state.unpublish();
-            state.ring();
+            state.end_players(|player| player.relay);
         }
     }
 
@@ -181,8 +181,8 @@ impl<W> Stream<W> {
         let mut state = self.lock();
         if state.epoch == epoch {
             state.unpublish();
-            // The sender counts from now how long the players are kept.
-            state.ring();
+            // The sender counts from now how long the others are kept.
+            state.end_players(|player| player.relay);
         }
     }
 
@@ -237,6 +237,16 @@ impl<W> Stream<W> {
 
     /// Takes the opening and a place in the fan-out under one lock: no gap, no duplicate.
     pub fn join(&self, start: Start) -> Joined {
+        self.enter(start, false)
+    }
+
+    /// The same for another process of ours, which is not kept when nobody feeds the stream any more:
+    /// it may find it elsewhere.
+    pub fn join_relay(&self) -> Joined {
+        self.enter(Start::Group, true)
+    }
+
+    fn enter(&self, start: Start, relay: bool) -> Joined {
         let mut state = self.lock();
         let with_group = start == Start::Group && state.cache.in_group();
         let opening = if with_group {
@@ -244,7 +254,8 @@ impl<W> Stream<W> {
         } else {
             state.cache.head()
         };
-        let (sender, frames) = queue(!with_group && start != Start::Anything);
+        let (mut sender, frames) = queue(!with_group && start != Start::Anything);
+        sender.relay = relay;
         let player = state.next_player;
         state.next_player = player.wrapping_add(1);
         if state.closed {
@@ -329,7 +340,7 @@ impl<W> Stream<W> {
         let left = state.left.filter(|_| !state.players.is_empty())?;
         let rest = wait.saturating_sub(now.saturating_duration_since(left));
         if rest.is_zero() {
-            state.end_players();
+            state.end_players(|_| true);
             state.clock = Clock::default();
             return None;
         }
@@ -338,14 +349,14 @@ impl<W> Stream<W> {
 
     /// Ends every player: whoever feeds the stream says that it is over.
     pub fn end_players(&self) {
-        self.lock().end_players();
+        self.lock().end_players(|_| true);
     }
 
     /// Lets nothing new in, and ends every player.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.end_players();
+        state.end_players(|_| true);
         self.changed.notify_all();
     }
 
@@ -384,8 +395,9 @@ impl<W> State<W> {
         self.cache.clear();
     }
 
-    fn end_players(&mut self) {
-        for (_, player) in self.players.drain(..) {
+    /// Ends some players, and rings.
+    fn end_players(&mut self, which: impl Fn(&FrameSender) -> bool) {
+        for (_, player) in self.players.extract_if(.., |(_, player)| which(player)) {
             player.end();
         }
         self.ring();

@@ -13,7 +13,7 @@ use crate::config::Access;
 use crate::hub::frame::Frame;
 use crate::hub::queue::{Gauge, Switch, count_in};
 use crate::hub::registry::Attached;
-use crate::hub::stream::{Start, Stream};
+use crate::hub::stream::{Joined, Start, Stream};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
@@ -61,7 +61,13 @@ pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, Connectio
         }
     }
     info!("{}: plays {}", peer.connection, request.path);
-    let seat = take_seat(&peer.server, &peer.connection, attached, |_| opening)?;
+    let relay = via.coworker || connection.protocol == Protocol::Sibling;
+    let joined = if relay {
+        attached.stream.join_relay()
+    } else {
+        attached.stream.join(Start::Group)
+    };
+    let seat = take_seat(&server, &connection, (attached, joined), |_| opening)?;
     Ok(Done::Plays(seat))
 }
 
@@ -167,7 +173,7 @@ fn attach(server: &Server, path: &str) -> Result<Attached<Writer>, Denied> {
     server.registry.attach(path).map_err(stopping)
 }
 
-/// Takes a place in the stream's fan-out: writes what `begin` makes of the opening, and the opening
+/// Takes up a place in the stream's fan-out: writes what `begin` makes of the opening, and the opening
 /// itself, and gives the writing to the stream's sender.
 ///
 /// # Errors
@@ -176,10 +182,9 @@ fn attach(server: &Server, path: &str) -> Result<Attached<Writer>, Denied> {
 pub fn take_seat(
     server: &Arc<Server>,
     connection: &Arc<Connection>,
-    attached: Attached<Writer>,
+    (attached, joined): (Attached<Writer>, Joined),
     begin: impl FnOnce(&[Arc<Frame>]) -> Unsent,
 ) -> Result<Seat, ConnectionError> {
-    let joined = attached.stream.join(Start::Group);
     let seat = Seat {
         attached,
         player: joined.player,

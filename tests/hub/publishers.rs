@@ -304,3 +304,27 @@ fn a_publisher_takes_over_from_a_pull_and_a_pull_from_nobody() {
     drop((pulled, pull, attached));
     assert!(hub.unfed().is_empty());
 }
+
+/// A sibling or a coworker passes the stream on: it is not kept, and told at once. Another publisher
+/// that takes over here changes nothing for it.
+#[test]
+fn who_passes_the_stream_on_is_let_go_with_the_publisher() {
+    let (hub, publisher) = publishing();
+    let attached = hub.attach(PATH).unwrap();
+    let (relay, player) = (publisher.stream.join_relay(), join(&publisher.stream));
+    deliver(&publisher, 1, &[RandomAccess]);
+    let next = hub.publish(PATH, true).unwrap();
+    drop(publisher);
+    deliver(&next, 2, &[RandomAccess]);
+    assert_eq!(waiting(&relay.frames), [1, 2]);
+    drop(next);
+    assert!(!drain(&relay.frames).1 && relay.frames.gauge.is_over());
+    assert_eq!(waiting(&player.frames), [1, 2]);
+    let again = hub.publish(PATH, false).unwrap();
+    let relay = attached.stream.join_relay();
+    hub.unpublish(PATH);
+    assert!(!drain(&relay.frames).1);
+    deliver(&hub.publish(PATH, false).unwrap(), 3, &[RandomAccess]);
+    assert_eq!(waiting(&player.frames), [3]);
+    drop(again);
+}

@@ -10,6 +10,7 @@ use log::info;
 use super::now;
 use crate::hub::frame::{Frame, Kind};
 use crate::hub::registry::Attached;
+use crate::hub::stream::Start;
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
@@ -38,7 +39,8 @@ pub(super) fn serve(
 ) -> Result<(), ConnectionError> {
     let path = Arc::clone(&attached.stream.path);
     info!("{connection}: plays {path} over HTTP");
-    let seat = take_seat(server, connection, attached, |opening| {
+    let joined = attached.stream.join(Start::Group);
+    let seat = take_seat(server, connection, (attached, joined), |opening| {
         let mut begin = head().finish(false);
         begin.extend_from_slice(&file_header(opening));
         let mut unsent = Unsent::new(Format::Flv);
