@@ -280,6 +280,8 @@ pub const ORIGIN_DOWN_TIME: Duration = Duration::from_secs(10);
 /// A pull that begins gets a burst: the origin's cached group of pictures. Players join when it is
 /// over, that is when nothing came for this long …
 pub const BURST_GAP: Duration = Duration::from_millis(10);
+/// … from a process on this machine, this long …
+pub const SIBLING_BURST_GAP: Duration = Duration::from_millis(3);
 /// … or when it has lasted this long.
 pub const BURST_TIME: Duration = Duration::from_millis(250);
 

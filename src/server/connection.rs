@@ -165,13 +165,21 @@ impl Connection {
     /// Waits, at most so long, until the peer has closed or nobody is to read any more; what it
     /// sends meanwhile does not end that.
     pub fn wait_left(&self, wait: Duration) {
-        if wait.is_zero() {
-            return;
+        if !wait.is_zero() {
+            self.poll(PollFlags::from_bits_retain(libc::POLLRDHUP), wait);
         }
-        let left = PollFlags::from_bits_retain(libc::POLLRDHUP);
-        let mut ends = [PollFd::new(self.socket.as_fd(), left)];
+    }
+
+    /// Waits, at most so long, until there is something to read; whether there is. More exact than a
+    /// socket's timeout, which counts in ticks of the kernel.
+    pub fn wait_input(&self, wait: Duration) -> bool {
+        self.poll(PollFlags::POLLIN, wait)
+    }
+
+    fn poll(&self, what: PollFlags, wait: Duration) -> bool {
+        let mut polled = [PollFd::new(self.socket.as_fd(), what)];
         // A signal may end it early, and an error is for the next read to find.
-        let _ = ppoll(&mut ends, Some(wait.into()), None);
+        ppoll(&mut polled, Some(wait.into()), None) != Ok(0)
     }
 
     /// Writes all of `bytes`.

@@ -9,12 +9,13 @@ use crate::hub::registry::Publisher;
 use crate::hub::stream::Over;
 use crate::limits;
 use crate::server::Server;
-use crate::server::connection::deadline;
+use crate::server::connection::{Connection, deadline};
 use crate::server::edge::error::{Cause, Phase};
 use crate::server::edge::origin::Upstream;
 use crate::server::edge::pull::{Fetch, Stop};
 use crate::server::error::ConnectionError;
 use crate::server::pace::Pace;
+use crate::server::port::Protocol;
 use crate::server::publish::frame;
 use crate::server::sender::Writer;
 use crate::server::siblings::{Hold, Holder};
@@ -81,19 +82,24 @@ impl Fetch {
             }
             if let Some(source) = source.as_ref().filter(|source| read > 0 && !source.burst) {
                 let read = (read, read == buffer.len() || upstream.is_in_message());
-                let (connection, stream) = (&upstream.connection, &source.publisher.stream);
-                pace.wait(connection, read, stream, &self.server.rhythm);
+                let stream = &source.publisher.stream;
+                pace.wait(&upstream.connection, read, stream, &self.server.rhythm);
             }
             read = 0;
-            let feed = source.as_mut();
-            let wait = feed.map_or(limits::POLL, |feed| feed.settle(merge_time));
+            let connection = &upstream.connection;
+            source
+                .iter_mut()
+                .for_each(|feed| feed.settle(connection, merge_time));
             if let Some(stop) = self.must_stop(source.is_some(), held, &mut looked) {
                 return Ok(stop);
             }
             if source.is_none() && Instant::now() >= first_media {
                 return Err(Cause::Failed(io::Error::from(ErrorKind::TimedOut).into()));
             }
-            match upstream.connection.read(&mut buffer, deadline(wait)) {
+            match upstream
+                .connection
+                .read(&mut buffer, deadline(limits::POLL))
+            {
                 Ok(0) => return Err(Cause::Closed),
                 Ok(length) => {
                     heard = Instant::now();
@@ -103,7 +109,6 @@ impl Fetch {
                     read = length;
                 }
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
-                    source.iter_mut().for_each(Feed::go_live);
                     if heard.elapsed() > limits::ORIGIN_STALL_DEADLINE {
                         return Err(Cause::Failed(error.into()));
                     }
@@ -149,6 +154,10 @@ impl Fetch {
 
     /// The first media: the stream has a source.
     fn begin(&mut self, upstream: &Upstream) -> Option<Feed> {
+        let gap = match upstream.connection.protocol {
+            Protocol::Sibling => limits::SIBLING_BURST_GAP,
+            Protocol::Rtmp | Protocol::Http => limits::BURST_GAP,
+        };
         let publisher = self.pull.publish()?;
         let path = &self.pull.stream.path;
         log::log!(self.level(), "{path}: comes from {}", upstream.origin);
@@ -157,6 +166,7 @@ impl Fetch {
             publisher,
             begun: Instant::now(),
             burst: true,
+            gap,
         })
     }
 }
@@ -189,8 +199,10 @@ fn take_frames(
 struct Feed {
     publisher: Publisher<Writer>,
     begun: Instant,
-    /// The origin's burst lasts.
+    /// The source's burst lasts …
     burst: bool,
+    /// … until nothing came for this long.
+    gap: Duration,
 }
 
 impl Feed {
@@ -217,21 +229,13 @@ impl Feed {
         }
     }
 
-    /// How long to wait for more: during the burst that is short.
-    fn settle(&mut self, merge_time: Duration) -> Duration {
+    /// During the burst, waits a little for more; when it is over, who waits for the stream may join.
+    fn settle(&mut self, connection: &Connection, merge_time: Duration) {
         if !self.burst {
-            return limits::POLL;
+            return;
         }
-        if self.begun.elapsed() >= limits::BURST_TIME {
-            self.publisher.go_live();
-        }
-        self.burst = self.begun.elapsed() < patience(merge_time);
-        limits::BURST_GAP
-    }
-
-    /// The burst is over: who waits for the stream may join.
-    fn go_live(&mut self) {
-        if core::mem::take(&mut self.burst) {
+        self.burst = self.begun.elapsed() < patience(merge_time) && connection.wait_input(self.gap);
+        if !self.burst || self.begun.elapsed() >= limits::BURST_TIME {
             self.publisher.go_live();
         }
     }

@@ -1,7 +1,9 @@
 //! Our private address: who knows the secret gets a stream here, or has one given up.
 
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,8 +44,9 @@ impl Siblings {
         let listening = || -> io::Result<Socket> {
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
             socket.set_read_timeout(Some(limits::ACCEPT_POLL))?;
-            // The directory is ours alone: nobody else gets there.
             socket.bind(&SockAddr::unix(&path)?)?;
+            // Nobody else gets here anyway: the directory is ours alone.
+            fs::set_permissions(&path, Permissions::from_mode(0o600))?;
             socket.listen(limits::LISTEN_BACKLOG)?;
             Ok(socket)
         };
