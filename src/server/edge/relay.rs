@@ -96,24 +96,14 @@ impl Fetch {
             if source.is_none() && Instant::now() >= first_media {
                 return Err(Cause::Failed(io::Error::from(ErrorKind::TimedOut).into()));
             }
-            match upstream
-                .connection
-                .read(&mut buffer, deadline(limits::POLL))
-            {
-                Ok(0) => return Err(Cause::Closed),
-                Ok(length) => {
-                    heard = Instant::now();
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    // What came before an error still arrives.
-                    failed = upstream.received(bytes).err();
-                    read = length;
-                }
-                Err(error) if error.kind() == ErrorKind::TimedOut => {
-                    if heard.elapsed() > limits::ORIGIN_STALL_DEADLINE {
-                        return Err(Cause::Failed(error.into()));
-                    }
-                }
-                Err(error) => return Err(Cause::Failed(error.into())),
+            if let Some(length) = read_some(upstream, &mut buffer)? {
+                heard = Instant::now();
+                let bytes = buffer.get(..length).unwrap_or_default();
+                // What came before an error still arrives.
+                failed = upstream.received(bytes).err();
+                read = length;
+            } else if heard.elapsed() > limits::ORIGIN_STALL_DEADLINE {
+                return Err(Cause::Failed(io::Error::from(ErrorKind::TimedOut).into()));
             }
         }
     }
@@ -168,6 +158,16 @@ impl Fetch {
             burst: true,
             gap,
         })
+    }
+}
+
+/// Reads from the source; `None`: nothing came for a while.
+fn read_some(upstream: &Upstream, buffer: &mut [u8]) -> Result<Option<usize>, Cause> {
+    match upstream.connection.read(buffer, deadline(limits::POLL)) {
+        Ok(0) => Err(Cause::Closed),
+        Ok(length) => Ok(Some(length)),
+        Err(error) if error.kind() == ErrorKind::TimedOut => Ok(None),
+        Err(error) => Err(Cause::Failed(error.into())),
     }
 }
 
