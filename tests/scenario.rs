@@ -47,8 +47,10 @@ fn published_and_played(port: u16, name: &str, source: &Packets, servers: &[Serv
     let played: Vec<_> = servers[1..]
         .iter()
         .map(|edge| {
-            let siblings = edge.count_log(&format!(" sibling: plays live/{name}"));
-            edge.count_log(&format!(": plays live/{name}")) - siblings
+            let log = edge.log();
+            let plays = |line: &&String| line.contains(&format!(": plays live/{name}"));
+            let players = log.iter().filter(plays);
+            players.filter(|line| !line.contains("sibling")).count()
         })
         .collect();
     assert!(!played.contains(&0), "one edge served all of {name}");
