@@ -32,6 +32,7 @@ pub(crate) mod peer;
 pub(crate) mod port;
 pub(crate) mod segments;
 pub(crate) mod server;
+pub(crate) mod siblings;
 pub(crate) mod temp;
 pub(crate) mod ts;
 

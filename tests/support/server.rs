@@ -5,8 +5,8 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -314,12 +314,24 @@ impl Drop for Server {
     }
 }
 
-/// One for all servers of this user's tests.
-fn runtime_directory() -> PathBuf {
-    let user = nix::unistd::geteuid();
-    let path = env::temp_dir().join(format!("srs-lite-tests-{user}"));
-    fs::create_dir_all(&path).unwrap();
-    path
+/// One for all servers of this test process: those of another may have the same port, in another
+/// network namespace. Those of processes that are gone are removed.
+fn runtime_directory() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let user = nix::unistd::geteuid();
+        let all = env::temp_dir().join(format!("srs-lite-tests-{user}"));
+        let ours = all.join(process::id().to_string());
+        // A process with our number may have been killed.
+        let _absent = fs::remove_dir_all(&ours);
+        fs::create_dir_all(&ours).unwrap();
+        for entry in fs::read_dir(&all).unwrap().flatten() {
+            if !Path::new("/proc").join(entry.file_name()).exists() {
+                let _another_does = fs::remove_dir_all(entry.path());
+            }
+        }
+        ours
+    })
 }
 
 /// Whether the line says why the connection from `peer` ended.

@@ -1,20 +1,30 @@
 //! A directory that goes away with its owner.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A fresh directory below the build's own temporary one.
+/// A fresh directory.
 #[derive(Debug)]
 pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
-    /// Creates it.
+    /// Creates one below the build's own temporary directory.
     pub(crate) fn new() -> Self {
+        Self::below(root(), "")
+    }
+
+    /// Creates one with a short path: a socket's must fit into 108 bytes (unix(7)).
+    pub(crate) fn short() -> Self {
+        Self::below(&env::temp_dir(), "srs-lite-test-")
+    }
+
+    fn below(above: &Path, prefix: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = root().join(format!("{}-{number}", process::id()));
+        let path = above.join(format!("{prefix}{}-{number}", process::id()));
         // A process with our number may have been killed before it could clean up.
         let _absent = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
