@@ -147,27 +147,9 @@ pub fn start(
         gate: Gate::default(),
         shed: Rarely::default(),
     });
-    let mut listeners = Vec::new();
-    for socket in sockets {
-        let listener = Arc::new(socket);
-        let closing = Arc::new(AtomicBool::new(false));
-        let (server_, listener_, closing_) = (
-            Arc::clone(&server),
-            Arc::clone(&listener),
-            Arc::clone(&closing),
-        );
-        let thread = server
-            .threads
-            .spawn(Role::Listen, server.next_id(), move || {
-                listener::accept(&server_, &listener_, &closing_);
-            })
-            .map_err(StartError)?;
-        listeners.push(Listening {
-            listener,
-            closing,
-            thread,
-        });
-    }
+    let sockets = sockets.into_iter();
+    let listeners = sockets.map(|socket| listen(&server, socket));
+    let listeners = listeners.collect::<Result<_, _>>()?;
     if let Some((path, dispose)) = disposal(&server.config) {
         let server_ = Arc::clone(&server);
         let body = move || janitor::run(&server_, &path, dispose);
@@ -177,6 +159,27 @@ pub fn start(
             .map_err(StartError)?;
     }
     Ok(Running { server, listeners })
+}
+
+/// Accepts at `socket` from now on.
+fn listen(server: &Arc<Server>, socket: port::Listener) -> Result<Listening, StartError> {
+    let listener = Arc::new(socket);
+    let closing = Arc::new(AtomicBool::new(false));
+    let (server_, listener_, closing_) = (
+        Arc::clone(server),
+        Arc::clone(&listener),
+        Arc::clone(&closing),
+    );
+    let body = move || listener::accept(&server_, &listener_, &closing_);
+    let thread = server
+        .threads
+        .spawn(Role::Listen, server.next_id(), body)
+        .map_err(StartError)?;
+    Ok(Listening {
+        listener,
+        closing,
+        thread,
+    })
 }
 
 /// Where idle streams are removed from the disk, and when; if they are.
