@@ -112,6 +112,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("user", "\"a\"", ""),
     ("group", "\"a\"", "user = \"b\""),
     ("pid", "\"a.pid\"", ""),
+    ("grace_final_wait", "7", ""),
     ("srs_log_tank", "\"file\"", ""),
     ("srs_log_file", "\"a.log\"", "srs_log_tank = \"file\""),
     ("srs_log_level", "\"warn\"", ""),

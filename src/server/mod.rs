@@ -75,6 +75,7 @@ pub struct Server {
     connections: Arc<Connections>,
     ids: AtomicU64,
     stopping: AtomicBool,
+    draining: AtomicBool,
     /// For what peers send.
     pub budget: Arc<Budget>,
     /// Who came with wrong keys.
@@ -143,6 +144,7 @@ pub fn start(
         connections: Arc::new(Connections::new(most, per_address)),
         ids: AtomicU64::new(1),
         stopping: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
         budget: Arc::new(Budget::new(allowed.budget)),
         gate: Gate::default(),
         shed: Rarely::default(),
@@ -189,20 +191,21 @@ fn disposal(config: &Config) -> Option<(PathBuf, Duration)> {
 }
 
 impl Running {
-    /// Accepts nothing more; what is connected, or waits to be, goes on.
+    /// Accepts nothing more; what is connected, or waits to be, goes on. Who can is asked to connect
+    /// anew; who speaks HTTP gets its next answer, and is told that it is the last.
     pub fn drain(&mut self) {
+        self.server.draining.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// Closes the listeners.
+    fn close(&mut self) {
         for listening in &self.listeners {
             listening.closing.store(true, Ordering::Release);
         }
         for listening in self.listeners.drain(..) {
             // A panic there has been reported already.
             let _ = listening.thread.join();
-        }
-        // A connection between two requests could stay for ever. What it has sent is answered.
-        for connection in self.server.connections.living() {
-            if connection.protocol == Protocol::Http && !connection.is_playing() {
-                connection.shut_input();
-            }
         }
     }
 
@@ -220,7 +223,7 @@ impl Running {
             // ourselves: on a shared port a sibling might get it.
             let _ = SockRef::from(&listening.listener.listener).shutdown(std::net::Shutdown::Read);
         }
-        self.drain();
+        self.close();
         let server = &self.server;
         for connection in server.connections.living() {
             if !connection.is_playing() {
@@ -255,6 +258,11 @@ impl Server {
     /// Whether everything is to end.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether nobody else is accepted, and everything is to end before long.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     /// Whether a peer may do this with a stream, by its address and the query strings of its request;

@@ -237,14 +237,19 @@ fn listen(
                 }
             }
         }
+        peer.ask_to_reconnect();
         let replies = peer.take_outbox();
         if !replies.is_empty() && !seat.reply(replies) {
             return Ok(Some("takes no replies".into()));
         }
-        let length = match peer.connection.read_until(&mut buffer, until) {
-            Err(error) if until.is_some() && error.kind() == ErrorKind::TimedOut => {
-                return Ok(None);
-            }
+        // Who can be asked to connect anew is, also if it says nothing.
+        let reconnects = peer.session.reconnects();
+        let look = until.or_else(|| reconnects.then(|| deadline(limits::PLAYER_LOOK)));
+        let length = match peer.connection.read_until(&mut buffer, look) {
+            Err(error) if look.is_some() && error.kind() == ErrorKind::TimedOut => match until {
+                Some(_) => return Ok(None),
+                None => continue,
+            },
             read => read?,
         };
         if length == 0 {

@@ -129,6 +129,7 @@ impl Peer {
                     return play::begin(self, &request);
                 }
             }
+            self.ask_to_reconnect();
             self.flush()?;
             if let Some(publication) = &mut self.publication {
                 // Also in the middle of a message: its rest is on its way.
@@ -340,6 +341,16 @@ impl Peer {
             if let Action::Send(bytes) = action {
                 self.outbox.extend_from_slice(&bytes);
             }
+        }
+    }
+
+    /// Queues, once the process drains, that the peer should connect anew, if it can be asked.
+    pub fn ask_to_reconnect(&mut self) {
+        if self.server.is_draining() && self.session.reconnects() {
+            let mut actions = Vec::new();
+            self.session.ask_to_reconnect(&mut actions);
+            self.send_all(actions);
+            info!("{}: asked to connect anew", self.connection);
         }
     }
 
