@@ -186,7 +186,8 @@ pub const OPENING_DEADLINE: Duration = Duration::from_secs(10);
 /// For a peer to take one batch of replies.
 pub const REPLY_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How often a player that waits for its stream is looked after: it may have left.
+/// How often a player that waits for its stream is looked after: it may have left. And how often one
+/// that plays, and can be asked to connect anew, whether the process drains.
 pub const PLAYER_LOOK: Duration = Duration::from_secs(1);
 
 /// A player that takes not one byte for so long is reset.

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use lexopt::Arg;
@@ -28,8 +29,8 @@ srs-lite, a small RTMP relay: edges and origins that share one port.
   srs-lite -h            show this help
 
 conf/full.conf lists every key of a configuration.
-SIGINT and SIGTERM stop it; SIGQUIT stops it when its connections have ended; SIGUSR1 opens the
-log file again. Exit status: 0 stopped on request, 1 could not start, 2 wrong usage.
+SIGINT and SIGTERM stop it; SIGQUIT stops it when its connections have ended, or after
+`grace_final_wait`; SIGUSR1 opens the log file again. Exit status: 0 stopped on request, 1 could not start, 2 wrong usage.
 ";
 
 /// How often a draining server is asked whether it is done.
@@ -133,13 +134,14 @@ fn run(mut config: Config) -> Result<(), String> {
     if let Some(siblings) = &siblings {
         listeners.push(siblings.listen().map_err(said)?);
     }
+    let grace = config.grace_final_wait;
     let running = server::start(config, listeners, siblings, &allowed).map_err(said)?;
     // While we serve: it takes longer than all the rest.
     port::warn_of_other_forms(&ports);
     for (protocol, address) in ports {
         log::info!("listening on {protocol} {address}");
     }
-    wait(running, &events, &log).stop();
+    wait(running, &events, &log, grace).stop();
     log::info!("stopped");
     Ok(())
 }
@@ -179,24 +181,37 @@ fn drop_privileges(config: &Config, identity: &Identity) -> Result<(), Privilege
     identity.assume()
 }
 
-/// Acts upon events until one of them is to stop.
-fn wait(mut running: Running, events: &Receiver<Event>, log: &Log) -> Running {
-    let mut poll = Duration::MAX;
+/// Acts upon events until one of them is to stop, or until all have ended, or have had `grace`, since
+/// one was to drain.
+fn wait(mut running: Running, events: &Receiver<Event>, log: &Log, grace: Duration) -> Running {
+    let mut drained: Option<Instant> = None;
     loop {
+        if let Some(since) = drained {
+            if running.is_idle() {
+                return running;
+            }
+            if since.elapsed() >= grace {
+                log::info!("not all have ended within `grace_final_wait`: they are stopped");
+                return running;
+            }
+        }
+        let poll = drained.map_or(Duration::MAX, |_| DRAIN_POLL);
         match events.recv_timeout(poll) {
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return running,
-            Ok(Event::Drain) => {
-                log::info!("draining: no new connections, and the end when all have ended");
+            Ok(Event::Drain) if drained.is_none() => {
+                let seconds = grace.as_secs_f64();
+                log::info!(
+                    "draining: no new connections, and the end when all have ended, or in {seconds} s"
+                );
+                drained = Some(Instant::now());
                 running.drain();
-                poll = DRAIN_POLL;
             }
             Ok(Event::ReopenLog) => match log.reopen() {
                 Ok(()) => log::info!("the log is opened again"),
                 Err(error) => log::error!("{error}"),
             },
             Ok(Event::Reload) => log::warn!("SIGHUP: this version does not reload; restart it"),
-            Err(RecvTimeoutError::Timeout) if running.is_idle() => return running,
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Event::Drain) | Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

@@ -126,6 +126,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ),
     ("cluster.redirects", "[\"a\"]", ""),
     ("pid", "\"a.pid\"", ""),
+    ("grace_final_wait", "7", ""),
     ("srs_log_tank", "\"file\"", ""),
     ("srs_log_file", "\"a.log\"", "srs_log_tank = \"file\""),
     ("srs_log_level", "\"warn\"", ""),

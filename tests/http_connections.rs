@@ -12,7 +12,6 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
 use support::http::{self, Client};
 use support::peer::{Player, publishing};
 use support::server::Server;
@@ -160,16 +159,11 @@ fn who_may_not_play_gets_no_streams_but_files() {
 }
 
 #[test]
-fn a_stop_and_a_drain_do_not_wait_for_idle_connections() {
-    for signal in [Signal::SIGTERM, Signal::SIGQUIT] {
-        let mut server = Server::origin(http::CONFIG);
-        let mut client = Client::open(server.http_address());
-        client.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
-        client.response(false);
-        let begun = Instant::now();
-        server.signal(signal);
-        assert!(client.is_closed());
-        assert!(server.wait().success());
-        assert!(begun.elapsed() < Duration::from_secs(5), "{signal}");
-    }
+fn a_stop_does_not_wait_for_idle_connections() {
+    let server = Server::origin(http::CONFIG);
+    let mut client = Client::open(server.http_address());
+    client.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.response(false);
+    server.stop();
+    assert!(client.is_closed());
 }

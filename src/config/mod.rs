@@ -43,6 +43,8 @@ pub struct Config {
     pub run_dir: RunDir,
     /// The pid file, locked while the process lives.
     pub pid: Option<PathBuf>,
+    /// How long connections may last after SIGQUIT.
+    pub grace_final_wait: Duration,
     /// Where and how much to log.
     pub log: Log,
     /// Origin or edge, and where it gets what is not published here.

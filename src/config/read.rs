@@ -55,6 +55,12 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
             },
         ),
         pid: path_or_none(file, "pid"),
+        grace_final_wait: file.read(
+            "grace_final_wait",
+            Duration::from_secs(30),
+            "milliseconds from 0 to 86400000",
+            |value| value::milliseconds(value, 0..=86_400_000),
+        ),
         log: log(file),
         play: play(file),
         publish: publish(file),

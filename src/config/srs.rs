@@ -90,7 +90,7 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
         "HTTPS needs a proxy before it; remove the block",
     ),
     (
-        &["grace_start_wait", "grace_final_wait", "force_grace_quit"],
+        &["grace_start_wait", "force_grace_quit"],
         "SIGQUIT lets connections end, SIGTERM stops at once; remove it",
     ),
     (

@@ -78,6 +78,7 @@ pub struct Server {
     connections: Arc<Connections>,
     ids: AtomicU64,
     stopping: AtomicBool,
+    draining: AtomicBool,
     /// For what peers send.
     pub budget: Arc<Budget>,
     /// Who came with wrong keys.
@@ -146,33 +147,37 @@ pub fn start(
         connections: Arc::new(Connections::new(most, per_address)),
         ids: AtomicU64::new(1),
         stopping: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
         budget: Arc::new(Budget::new(allowed.budget)),
         gate: Gate::default(),
         shed: Rarely::default(),
     });
-    let mut listeners = Vec::new();
-    for socket in sockets {
-        let listener = Arc::new(socket);
-        let closing = Arc::new(AtomicBool::new(false));
-        let (server_, listener_, closing_) = (
-            Arc::clone(&server),
-            Arc::clone(&listener),
-            Arc::clone(&closing),
-        );
-        let thread = server
-            .threads
-            .spawn(Role::Listen, server.next_id(), move || {
-                listener::accept(&server_, &listener_, &closing_);
-            })
-            .map_err(StartError)?;
-        listeners.push(Listening {
-            listener,
-            closing,
-            thread,
-        });
-    }
+    let sockets = sockets.into_iter();
+    let listeners = sockets.map(|socket| listen(&server, socket));
+    let listeners = listeners.collect::<Result<_, _>>()?;
     look_after(&server).map_err(StartError)?;
     Ok(Running { server, listeners })
+}
+
+/// Accepts at `socket` from now on.
+fn listen(server: &Arc<Server>, socket: port::Listener) -> Result<Listening, StartError> {
+    let listener = Arc::new(socket);
+    let closing = Arc::new(AtomicBool::new(false));
+    let (server_, listener_, closing_) = (
+        Arc::clone(server),
+        Arc::clone(&listener),
+        Arc::clone(&closing),
+    );
+    let body = move || listener::accept(&server_, &listener_, &closing_);
+    let thread = server
+        .threads
+        .spawn(Role::Listen, server.next_id(), body)
+        .map_err(StartError)?;
+    Ok(Listening {
+        listener,
+        closing,
+        thread,
+    })
 }
 
 /// Starts the threads that look after what others hold, and what nobody uses.
@@ -205,8 +210,15 @@ fn disposal(config: &Config) -> Option<(PathBuf, Duration)> {
 }
 
 impl Running {
-    /// Accepts nothing more; what is connected, or waits to be, goes on.
+    /// Accepts nothing more; what is connected, or waits to be, goes on. Who can is asked to connect
+    /// anew; who speaks HTTP gets its next answer, and is told that it is the last.
     pub fn drain(&mut self) {
+        self.server.draining.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// Closes the listeners.
+    fn close(&mut self) {
         let stops = self.server.is_stopping();
         // Siblings fetch from here what is published here still.
         let is_door = |listening: &mut Listening| listening.listener.protocol == Protocol::Sibling;
@@ -218,12 +230,6 @@ impl Running {
         for listening in listeners {
             // A panic there has been reported already.
             let _ = listening.thread.join();
-        }
-        // A connection between two requests could stay for ever. What it has sent is answered.
-        for connection in self.server.connections.living() {
-            if connection.protocol == Protocol::Http && !connection.is_playing() {
-                connection.shut_input();
-            }
         }
     }
 
@@ -244,7 +250,7 @@ impl Running {
                 .listener
                 .shutdown(std::net::Shutdown::Read);
         }
-        self.drain();
+        self.close();
         let server = &self.server;
         for connection in server.connections.living() {
             if !connection.is_playing() {
@@ -302,6 +308,11 @@ impl Server {
         if let Some(hls) = &self.hls {
             hls.give_up(path);
         }
+    }
+
+    /// Whether nobody else is accepted, and everything is to end before long.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     /// Whether a peer may do this with a stream, by its address and the query strings of its request;

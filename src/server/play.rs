@@ -220,13 +220,50 @@ fn hand_over(
     stream.hand_over(writer, start).map_err(ConnectionError::Io)
 }
 
+/// Reads what a player says; if it stays, in a thread that has touched little memory so far, and needs
+/// little: there are many.
+pub fn settle(mut peer: Box<Peer>, seat: Seat) {
+    let settled = deadline(limits::PLAYER_SETTLES);
+    if let Some(result) = listen(&mut peer, &seat, Some(settled)).transpose() {
+        return leave(peer, seat, &result);
+    }
+    let (server, connection) = (Arc::clone(&peer.server), Arc::clone(&peer.connection));
+    if !server.threads.has_room(Role::Play) {
+        // It plays all the same.
+        if let Some(result) = listen(&mut peer, &seat, None).transpose() {
+            leave(peer, seat, &result);
+        }
+        return;
+    }
+    peer.shrink();
+    let spawned = server.threads.run(Role::Play, connection.id, move || {
+        if let Some(result) = listen(&mut peer, &seat, None).transpose() {
+            leave(peer, seat, &result);
+        }
+    });
+    if let Err(error) = spawned {
+        info!("{connection}: no thread to play in: {error}");
+        connection.shut();
+    }
+}
+
+/// Ends a player.
+fn leave(peer: Box<Peer>, seat: Seat, result: &Result<Cow<'static, str>, ConnectionError>) {
+    drop(seat);
+    if result.is_ok() {
+        // The sender sends what is queued and ends our output; see `Connection::linger`.
+        peer.connection.drain_input();
+    }
+    peer.end(result);
+}
+
 /// Reads what a player says (pings, acknowledgements, pauses) to its end, or until it still plays at
 /// `until`. Why it ended; `None`: it plays.
 ///
 /// # Errors
 ///
 /// The player broke the protocol.
-pub fn listen(
+fn listen(
     peer: &mut Peer,
     seat: &Seat,
     until: Option<Instant>,
@@ -247,14 +284,19 @@ pub fn listen(
                 }
             }
         }
+        peer.ask_to_reconnect();
         let replies = peer.take_outbox();
         if !replies.is_empty() && !seat.reply(replies) {
             return Ok(Some("takes no replies".into()));
         }
-        let length = match peer.connection.read_until(&mut buffer, until) {
-            Err(error) if until.is_some() && error.kind() == ErrorKind::TimedOut => {
-                return Ok(None);
-            }
+        // Who can be asked to connect anew is, also if it says nothing.
+        let reconnects = peer.session.reconnects();
+        let look = until.or_else(|| reconnects.then(|| deadline(limits::PLAYER_LOOK)));
+        let length = match peer.connection.read_until(&mut buffer, look) {
+            Err(error) if look.is_some() && error.kind() == ErrorKind::TimedOut => match until {
+                Some(_) => return Ok(None),
+                None => continue,
+            },
             read => read?,
         };
         if length == 0 {

@@ -17,7 +17,6 @@ use crate::server::handshake::{self, Until};
 use crate::server::log::escape;
 use crate::server::play::{self, Seat};
 use crate::server::publish::{Publication, Refusal};
-use crate::server::thread::Role;
 use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::{Action, Ending, chunks};
 use crate::session::assembler::Assembler;
@@ -31,7 +30,7 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
     // Not on the stack, of which a connection keeps what it has touched.
     let mut peer = Box::new(Peer::new(Arc::clone(server), Arc::clone(connection)));
     match peer.handshake().and_then(|()| peer.receive()) {
-        Ok(Done::Plays(seat)) => peer.play(seat),
+        Ok(Done::Plays(seat)) => play::settle(peer, seat),
         Ok(Done::Ended(why)) => peer.end(&Ok(why)),
         Err(error) => peer.end(&Err(error)),
     }
@@ -130,6 +129,7 @@ impl Peer {
                     return play::begin(self, &request);
                 }
             }
+            self.ask_to_reconnect();
             self.flush()?;
             if let Some(publication) = &mut self.publication {
                 // Also in the middle of a message: its rest is on its way.
@@ -141,47 +141,14 @@ impl Peer {
         }
     }
 
-    /// Reads what a player says; if it stays, in a thread that has touched little memory so far, and
-    /// needs little: there are many.
-    fn play(mut self: Box<Self>, seat: Seat) {
-        let settled = deadline(limits::PLAYER_SETTLES);
-        if let Some(result) = play::listen(&mut self, &seat, Some(settled)).transpose() {
-            return self.leave(seat, &result);
-        }
-        let (server, connection) = (Arc::clone(&self.server), Arc::clone(&self.connection));
-        if !server.threads.has_room(Role::Play) {
-            // It plays all the same.
-            if let Some(result) = play::listen(&mut self, &seat, None).transpose() {
-                self.leave(seat, &result);
-            }
-            return;
-        }
-        // Of the size of what is left in them.
+    /// Makes its buffers as large as what is left in them: it plays, and says little.
+    pub fn shrink(&mut self) {
         self.input = BytesMut::from(&*self.input);
         self.outbox = BytesMut::from(&*self.outbox);
-        let spawned = server.threads.run(Role::Play, connection.id, move || {
-            if let Some(result) = play::listen(&mut self, &seat, None).transpose() {
-                self.leave(seat, &result);
-            }
-        });
-        if let Err(error) = spawned {
-            info!("{connection}: no thread to play in: {error}");
-            connection.shut();
-        }
-    }
-
-    /// Ends a player.
-    fn leave(self: Box<Self>, seat: Seat, result: &Result<Cow<'static, str>, ConnectionError>) {
-        drop(seat);
-        if result.is_ok() {
-            // The sender sends what is queued and ends our output; see `Connection::linger`.
-            self.connection.drain_input();
-        }
-        self.end(result);
     }
 
     /// Ends the connection, and says why it ends.
-    fn end(mut self: Box<Self>, result: &Result<Cow<'static, str>, ConnectionError>) {
+    pub fn end(mut self: Box<Self>, result: &Result<Cow<'static, str>, ConnectionError>) {
         let (connection, what) = (&self.connection, self.what);
         connection.set_left();
         drop(self.publication.take());
@@ -374,6 +341,16 @@ impl Peer {
             if let Action::Send(bytes) = action {
                 self.outbox.extend_from_slice(&bytes);
             }
+        }
+    }
+
+    /// Queues, once the process drains, that the peer should connect anew, if it can be asked.
+    pub fn ask_to_reconnect(&mut self) {
+        if self.server.is_draining() && self.session.reconnects() {
+            let mut actions = Vec::new();
+            self.session.ask_to_reconnect(&mut actions);
+            self.send_all(actions);
+            info!("{}: asked to connect anew", self.connection);
         }
     }
 

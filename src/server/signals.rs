@@ -17,7 +17,7 @@ const EVENTS: usize = 16;
 pub enum Event {
     /// SIGINT or SIGTERM: end now.
     Stop,
-    /// SIGQUIT: accept nothing more, and end when the connections have.
+    /// SIGQUIT: accept nothing more, and end when the connections have, or have had their time.
     Drain,
     /// SIGHUP: read the configuration again.
     Reload,

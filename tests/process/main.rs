@@ -327,9 +327,12 @@ fn sigquit_waits_for_connections_and_accepts_no_more() {
     server.signal(Signal::SIGQUIT);
     server.line("draining");
     assert!(server.is_closed_to_new_peers());
+    // A second one changes nothing.
+    server.signal(Signal::SIGQUIT);
     // It is still there to hear this, and goes on waiting.
     server.signal(Signal::SIGHUP);
     server.line("SIGHUP");
+    assert_eq!(server.opening.matches("draining").count(), 1);
     drop(peer);
     server.ends();
     // Whoever does not want to wait that long stops it.
@@ -338,6 +341,15 @@ fn sigquit_waits_for_connections_and_accepts_no_more() {
     server.signal(Signal::SIGQUIT);
     server.line("draining");
     server.stop(Signal::SIGTERM);
+}
+
+#[test]
+fn a_drain_without_grace_waits_for_nobody() {
+    let room = Room::new("grace");
+    let text = "listen = '127.0.0.1:0'\ngrace_final_wait = 0\n";
+    let server = Server::start(&room.write("a.conf", text));
+    let _peer = server.connect();
+    server.stop(Signal::SIGQUIT);
 }
 
 #[test]

@@ -25,8 +25,13 @@ pub(crate) struct Publisher {
 /// Publishes as OBS does; returns when told yes, or with the refusal.
 pub(crate) fn publish(address: SocketAddr, app: &str, name: &str) -> Result<Publisher, Status> {
     let mut connection = Connection::open(address).unwrap();
-    connection.set_chunk_size(CHUNK_SIZE);
     connection.connect(app)?;
+    publish_on(connection, name)
+}
+
+/// The same on a connection whose `connect` was granted.
+pub(crate) fn publish_on(mut connection: Connection, name: &str) -> Result<Publisher, Status> {
+    connection.set_chunk_size(CHUNK_SIZE);
     let release = connection.call(0, "releaseStream", &[Value::Null, name.into()]);
     let announce = connection.call(0, "FCPublish", &[Value::Null, name.into()]);
     let create = connection.call(0, "createStream", &[Value::Null]);
@@ -183,6 +188,11 @@ impl Player {
     pub(crate) fn open(address: SocketAddr, app: &str, buffer: Option<usize>) -> Self {
         let mut connection = Connection::open_with(address, buffer).unwrap();
         connection.connect(app).unwrap();
+        Self::on(connection)
+    }
+
+    /// The same on a connection whose `connect` was granted.
+    pub(crate) fn on(mut connection: Connection) -> Self {
         let create = connection.call(0, "createStream", &[Value::Null]);
         let stream = connection.answer(create).unwrap()[1].number() as u32;
         Self {

@@ -231,7 +231,8 @@ impl Peer<'_> {
     fn send(&mut self, answer: Answer, keep_alive: bool, only_head: bool) -> io::Result<Next> {
         let Answer { status, head, body } = answer;
         self.refused = self.refused.saturating_add(u64::from(status >= 400));
-        let keep_alive = keep_alive && !self.server.is_stopping();
+        let ends = self.server.is_stopping() || self.server.is_draining();
+        let keep_alive = keep_alive && !ends;
         let mut head = head.finish(keep_alive);
         let until = deadline(limits::HTTP_RESPONSE_DEADLINE);
         match (body, only_head) {
