@@ -24,9 +24,19 @@ pub(crate) struct Publisher {
 
 /// Publishes as OBS does; returns when told yes, or with the refusal.
 pub(crate) fn publish(address: SocketAddr, app: &str, name: &str) -> Result<Publisher, Status> {
+    publish_with(address, app, name, &[])
+}
+
+/// The same, with more properties of `connect`.
+pub(crate) fn publish_with(
+    address: SocketAddr,
+    app: &str,
+    name: &str,
+    more: &[(&str, Value)],
+) -> Result<Publisher, Status> {
     let mut connection = Connection::open(address).unwrap();
     connection.set_chunk_size(CHUNK_SIZE);
-    connection.connect(app)?;
+    connection.connect_with(app, more)?;
     let release = connection.call(0, "releaseStream", &[Value::Null, name.into()]);
     let announce = connection.call(0, "FCPublish", &[Value::Null, name.into()]);
     let create = connection.call(0, "createStream", &[Value::Null]);
