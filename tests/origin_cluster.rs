@@ -15,6 +15,7 @@ use support::encoder::{Content, Encoder, Settings};
 use support::eventually;
 use support::machines::{Machine, machines};
 use support::netns::in_netns;
+use support::origin::{Origin, Redirector};
 use support::peer::{Player, play, publishing};
 use support::server::{Server, show};
 use support::temp::TempDir;
@@ -151,6 +152,40 @@ fn a_coworker_may_be_several_processes() {
             .map(|one| one.count_log(": comes from process "))
             .sum();
         assert!(inside > 0, "all came to the right process");
+    });
+}
+
+/// An SRS that has not the stream says where it is (RTMP 302).
+#[test]
+fn an_edge_is_sent_to_another_machine() {
+    in_netns("an_edge_is_sent_to_another_machine", || {
+        let [here, srs, holder] = machines();
+        let run_dirs = [(); 2].map(|()| TempDir::new());
+        let server = start(&holder, &run_dirs[0], "");
+        let mut publisher = holder.within(|| publishing(RTMP, "there"));
+        let next = publisher.send_group(1, 20);
+        let url = format!("rtmp://{}/live/there", holder.rtmp());
+        let redirector = Redirector::new(srs.within(|| Origin::on(srs.rtmp())), &url);
+        for is_allowed in [false, true] {
+            let allowed = if is_allowed { &holder } else { &srs };
+            let more = format!(
+                "[cluster]\nmode = \"remote\"\norigin = [\"{}\"]\nredirects = [\"{}\"]\n\
+                 [play]\nplay_wait = 1\n",
+                srs.rtmp(),
+                allowed.rtmp()
+            );
+            let edge = start(&here, &run_dirs[1], &more);
+            let mut player = play_at(&here, "there");
+            if is_allowed {
+                assert_eq!(player.frames_until(next - 1), 1);
+            } else {
+                player.wait_told("NetStream.Play.StreamNotFound");
+            }
+            let played = server.count_log(": plays live/there");
+            assert_eq!(played, usize::from(is_allowed));
+            edge.stop();
+        }
+        assert!(redirector.asked() >= 2);
     });
 }
 
