@@ -103,7 +103,7 @@ impl Playlist {
     }
 
     /// RFC 8216, 6.2.2: what may change from one playlist to a later one.
-    fn assert_follows(&self, before: &Self) {
+    pub(crate) fn assert_follows(&self, before: &Self) {
         assert_eq!(self.target, before.target, "the target changed");
         assert!(
             self.sequence >= before.sequence,

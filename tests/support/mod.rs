@@ -15,14 +15,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) mod amf;
+pub(crate) mod attempts;
 pub(crate) mod bystander;
 pub(crate) mod chunk;
 pub(crate) mod clients;
 pub(crate) mod connection;
 pub(crate) mod disk;
+pub(crate) mod encoder;
 pub(crate) mod hls;
 pub(crate) mod http;
 pub(crate) mod load;
+pub(crate) mod long_players;
+pub(crate) mod machines;
 pub(crate) mod media;
 pub(crate) mod missing;
 pub(crate) mod netns;
@@ -35,6 +39,7 @@ pub(crate) mod server;
 pub(crate) mod siblings;
 pub(crate) mod temp;
 pub(crate) mod ts;
+pub(crate) mod viewer;
 
 /// For anything that must happen, on a machine that is busy with other tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

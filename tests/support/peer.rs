@@ -24,8 +24,18 @@ pub(crate) struct Publisher {
 
 /// Publishes as OBS does; returns when told yes, or with the refusal.
 pub(crate) fn publish(address: SocketAddr, app: &str, name: &str) -> Result<Publisher, Status> {
+    publish_with(address, app, name, &[])
+}
+
+/// The same, with more properties of `connect`.
+pub(crate) fn publish_with(
+    address: SocketAddr,
+    app: &str,
+    name: &str,
+    more: &[(&str, Value)],
+) -> Result<Publisher, Status> {
     let mut connection = Connection::open(address).unwrap();
-    connection.connect(app)?;
+    connection.connect_with(app, more)?;
     publish_on(connection, name)
 }
 
