@@ -120,6 +120,14 @@ fn batch(names: &[String], feed: &Feed, ask: impl Fn(&str) -> Viewer) -> Vec<Pla
 /// Shows how long players waited at the process that has the stream, at the other one, and of those
 /// the first of each stream, for whom it had to be fetched.
 fn report(servers: &[Server; 2], holders: &[usize], plays: &[Play]) {
+    let shown = |server: &Server| {
+        let [all, siblings] =
+            [": plays live/", " sibling: plays"].map(|line| server.count_log(line));
+        all - siblings
+    };
+    eventually("all are in the logs", || {
+        servers.iter().map(shown).sum::<usize>() == 2 * PLAYS
+    });
     let logs = servers.each_ref().map(Server::log);
     let mut waited = [(); 3].map(|()| Vec::new());
     let mut fetched = [false; STREAMS];
