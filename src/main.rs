@@ -30,7 +30,8 @@ srs-lite, a small RTMP relay: edges and origins that share one port.
 
 conf/full.conf lists every key of a configuration.
 SIGINT and SIGTERM stop it; SIGQUIT stops it when its connections have ended, or after
-`grace_final_wait`; SIGUSR1 opens the log file again. Exit status: 0 stopped on request, 1 could not start, 2 wrong usage.
+`grace_final_wait`; SIGUSR1 opens the log file again. Exit status: 0 stopped on request, 1 could
+not start, 2 wrong usage.
 ";
 
 /// How often a draining server is asked whether it is done.
