@@ -110,6 +110,8 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
     let mut peer = Until(connection, deadline(limits::HANDSHAKE_DEADLINE));
     match errand(&mut peer, &siblings.secret) {
         Ok(Errand::Play) => rtmp::serve(server, connection),
+        // Who waits no longer has told its publisher no.
+        Ok(Errand::GiveUp(_)) if connection.is_closed_by_peer() => {}
         Ok(Errand::GiveUp(path)) => {
             info!("{}: given up to a sibling that publishes it", escape(&path));
             server.give_up(&path);
