@@ -100,9 +100,12 @@ mod tests {
                 via: Via::default(),
             };
             let (origin, patience) = self.edge.round().remove(0);
-            let source = (Source::Origin(origin), patience);
             let server = &self.running.server;
-            let (upstream, _) = Upstream::open(server, &self.edge, source, &request).unwrap();
+            let open = |address: &OriginAddress| {
+                let source = (Source::Origin(address), patience);
+                Upstream::open(server, &self.edge, source, &request)
+            };
+            let (upstream, _) = self.edge.follow(origin, open).unwrap();
             upstream
         }
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crossbeam_channel::RecvTimeoutError;
 use log::{debug, info};
 
+use crate::config::OriginAddress;
 use crate::hub::frame::{Frame, Kind};
 use crate::hub::queue::FrameReceiver;
 use crate::hub::registry::{Publisher, Registry};
@@ -221,9 +222,11 @@ fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Opt
     // All together may take no longer than one alone: the publisher waits.
     let end = deadline(limits::ONLY_ORIGIN_PATIENCE);
     for (origin, patience) in edge.round() {
-        let patience = patience.min(end.saturating_duration_since(Instant::now()));
-        let source = (Source::Origin(origin), patience);
-        match Upstream::open(server, edge, source, request) {
+        let ask = |address: &OriginAddress| {
+            let patience = patience.min(end.saturating_duration_since(Instant::now()));
+            Upstream::open(server, edge, (Source::Origin(address), patience), request)
+        };
+        match edge.follow(origin, ask) {
             Ok(upstream) => {
                 origin.set_down(false);
                 return Ok(upstream);

@@ -73,7 +73,7 @@ pub struct Origin {
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     /// At an origin, or a coworker.
-    Origin(&'a Origin),
+    Origin(&'a OriginAddress),
     /// At a process that shares our port.
     Sibling(&'a Holder),
 }
@@ -228,8 +228,11 @@ impl Edge {
         })?;
         let mut last = "there is no origin".to_owned();
         for (origin, patience) in self.round() {
-            let source = (Source::Origin(origin), patience);
-            match Upstream::open(server, self, source, request) {
+            let ask = |address: &OriginAddress| {
+                let source = (Source::Origin(address), patience);
+                Upstream::open(server, self, source, request)
+            };
+            match self.follow(origin, ask) {
                 Ok(_) => return Ok(()),
                 Err(OriginError {
                     cause: Cause::Refused(_, why),

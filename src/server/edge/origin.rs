@@ -15,7 +15,7 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline, set_options};
 use crate::server::edge::error::{Cause, OriginError, Phase};
-use crate::server::edge::{Edge, Source};
+use crate::server::edge::{Edge, Origin, Source};
 use crate::server::error::ConnectionError;
 use crate::server::handshake::{self, Until};
 use crate::server::port::Protocol;
@@ -58,20 +58,7 @@ impl Upstream {
     ) -> Result<(Self, u32), OriginError> {
         let end = deadline(patience);
         match source {
-            Source::Origin(origin) => {
-                let mut opened = Self::at(server, edge, &origin.address, end, request);
-                for _ in 0..limits::MAX_REDIRECTS {
-                    let address = match &opened {
-                        Err(error) => error.redirect().and_then(|url| edge.allows(url)),
-                        Ok(_) => None,
-                    };
-                    let Some(address) = address else {
-                        break;
-                    };
-                    opened = Self::at(server, edge, address, end, request);
-                }
-                opened
-            }
+            Source::Origin(address) => Self::at(server, edge, address, end, request),
             Source::Sibling(holder) => {
                 let visit = |siblings: &Arc<Siblings>| siblings.visit(holder, server.next_id());
                 let gone = || Err(ErrorKind::NotFound.into());
@@ -271,6 +258,27 @@ impl Upstream {
 }
 
 impl Edge {
+    /// Makes an attempt at an origin, and where it sends us.
+    ///
+    /// # Errors
+    ///
+    /// Of the last attempt.
+    pub fn follow<T>(
+        &self,
+        origin: &Origin,
+        mut attempt: impl FnMut(&OriginAddress) -> Result<T, OriginError>,
+    ) -> Result<T, OriginError> {
+        let mut result = attempt(&origin.address);
+        for _ in 0..limits::MAX_REDIRECTS {
+            let redirect = result.as_ref().err().and_then(OriginError::redirect);
+            let Some(address) = redirect.and_then(|url| self.allows(url)) else {
+                break;
+            };
+            result = attempt(address);
+        }
+        result
+    }
+
     /// Where a redirection leads, if we may go there. Stream and application stay ours.
     fn allows(&self, url: &Url) -> Option<&OriginAddress> {
         let origins = self.origins.iter().map(|origin| &origin.address);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use log::{Level, debug, info};
 
+use crate::config::OriginAddress;
 use crate::hub::registry::Pull;
 use crate::limits;
 use crate::server::Server;
@@ -192,19 +193,21 @@ impl Fetch {
             if let Stop::Failed(error) = &last {
                 self.tell(error, "trying another one");
             }
-            let source = (Source::Origin(origin), patience);
-            let error = match Upstream::open(&self.server, edge, source, &request) {
-                Ok((upstream, _)) => {
-                    origin.set_down(false);
-                    let stop = self.relay(upstream, patience, None);
-                    if !matches!(&stop, Stop::Failed(error) if error.phase != Phase::Media) {
-                        self.wanted.prove(&request);
-                    }
-                    match stop {
-                        Stop::Failed(error) => error,
-                        Stop::Unwanted | Stop::Over | Stop::Moved | Stop::Nowhere => return stop,
-                    }
+            let relay = |address: &OriginAddress| {
+                let source = (Source::Origin(address), patience);
+                let (upstream, _) = Upstream::open(&self.server, edge, source, &request)?;
+                origin.set_down(false);
+                let stop = self.relay(upstream, patience, None);
+                if !matches!(&stop, Stop::Failed(error) if error.phase != Phase::Media) {
+                    self.wanted.prove(&request);
                 }
+                match stop {
+                    Stop::Failed(error) => Err(error),
+                    Stop::Unwanted | Stop::Over | Stop::Moved | Stop::Nowhere => Ok(stop),
+                }
+            };
+            let error = match edge.follow(origin, relay) {
+                Ok(stop) => return stop,
                 Err(error) => error,
             };
             match error.cause {
