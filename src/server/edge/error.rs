@@ -71,6 +71,17 @@ pub enum Cause {
     Loop(SocketAddr),
 }
 
+impl Cause {
+    /// Whether the peer has ended, or does not have the stream any more; and not only hangs.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Refused(..) | Self::Closed => true,
+            Self::Failed(ConnectionError::Io(error)) => error.kind() != ErrorKind::TimedOut,
+            Self::Failed(_) | Self::Redirect(_) | Self::TooSlow | Self::Loop(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {

@@ -175,7 +175,7 @@ impl Fetch {
         // It has let go of the stream, or is gone; who comes next is soon known.
         let is_gone = match &stop {
             Stop::Over => true,
-            Stop::Failed(error) => matches!(error.cause, Cause::Refused(..) | Cause::Closed),
+            Stop::Failed(error) => error.cause.is_gone(),
             Stop::Unwanted | Stop::Moved | Stop::Nowhere => false,
         };
         if is_gone { Stop::Moved } else { stop }
