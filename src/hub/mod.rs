@@ -7,6 +7,7 @@ pub mod budget;
 pub mod cache;
 pub mod clock;
 pub mod frame;
+mod handover;
 pub mod queue;
 pub mod registry;
 pub mod stream;
