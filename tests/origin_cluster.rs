@@ -11,14 +11,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use support::connection::End;
-use support::encoder::{Content, Encoder, Settings};
 use support::eventually;
 use support::machines::{Machine, machines};
 use support::netns::in_netns;
 use support::origin::{Origin, Redirector};
 use support::peer::{Player, play, publishing};
 use support::server::{Server, show};
-use support::temp::TempDir;
+use support::siblings::{Feed, Meeting};
 
 /// A machine's server, for who is on it.
 const RTMP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1935);
@@ -29,15 +28,14 @@ const RECOVERS_WITHIN: Duration = Duration::from_secs(3);
 /// To the first frame of a stream that a coworker has: whoever does not have it says so at once.
 const FOUND_WITHIN: Duration = Duration::from_secs(1);
 
-/// A server on a machine, which its siblings there meet in `run_dir`.
-fn start(machine: &Machine, run_dir: &TempDir, more: &str) -> Server {
-    let run_dir = run_dir.path().join("siblings");
-    let first = format!("listen = 1935\nrun_dir = \"{}\"\n", run_dir.display());
-    machine.within(|| Server::start(&(first + more)))
+/// A server on a machine, whose siblings there meet in `meeting`.
+fn start(machine: &Machine, meeting: &Meeting, more: &str) -> Server {
+    let config = meeting.config(&format!("listen = 1935\n{more}"));
+    machine.within(|| Server::start(&config))
 }
 
 /// One in a cluster with `others`.
-fn start_one_of(machine: &Machine, run_dir: &TempDir, others: &[&Machine]) -> Server {
+fn start_one_of(machine: &Machine, meeting: &Meeting, others: &[&Machine]) -> Server {
     let others: Vec<_> = others
         .iter()
         .map(|other| format!("\"{}\"", other.rtmp()))
@@ -46,7 +44,7 @@ fn start_one_of(machine: &Machine, run_dir: &TempDir, others: &[&Machine]) -> Se
         "[cluster]\norigin_cluster = true\ncoworkers = [{}]\n[play]\nplay_wait = 3\n",
         others.join(", ")
     );
-    start(machine, run_dir, &more)
+    start(machine, meeting, &more)
 }
 
 /// A player on a machine, of its own server.
@@ -54,19 +52,11 @@ fn play_at(machine: &Machine, name: &str) -> Player {
     machine.within(|| play(RTMP, "live", name))
 }
 
-fn encode_at(machine: &Machine, name: &str) -> Encoder {
-    let settings = Settings {
-        content: Content::Frames,
-        reconnects: false,
-    };
-    machine.within(|| Encoder::start(RTMP, name, settings))
-}
-
 /// Three machines that are each other's coworkers.
-fn cluster(machines: &[Machine; 3], run_dirs: &[TempDir; 3]) -> [Server; 3] {
+fn cluster(machines: &[Machine; 3], meetings: &[Meeting; 3]) -> [Server; 3] {
     core::array::from_fn(|index| {
         let others = [1, 2].map(|step| &machines[(index + step) % 3]);
-        start_one_of(&machines[index], &run_dirs[index], &others)
+        start_one_of(&machines[index], &meetings[index], &others)
     })
 }
 
@@ -74,8 +64,8 @@ fn cluster(machines: &[Machine; 3], run_dirs: &[TempDir; 3]) -> [Server; 3] {
 fn coworkers_find_a_stream_wherever_it_is() {
     in_netns("coworkers_find_a_stream_wherever_it_is", || {
         let machines = machines();
-        let run_dirs = [(); 3].map(|()| TempDir::new());
-        let servers = cluster(&machines, &run_dirs);
+        let meetings = [(); 3].map(|()| Meeting::new());
+        let servers = cluster(&machines, &meetings);
         for (at, holder) in machines.iter().enumerate() {
             let name = format!("at{at}");
             let mut publisher = holder.within(|| publishing(RTMP, &name));
@@ -107,8 +97,8 @@ fn a_player_waits_for_a_stream_that_is_published_at_a_coworker() {
         "a_player_waits_for_a_stream_that_is_published_at_a_coworker",
         || {
             let machines = machines();
-            let run_dirs = [(); 3].map(|()| TempDir::new());
-            let servers = cluster(&machines, &run_dirs);
+            let meetings = [(); 3].map(|()| Meeting::new());
+            let servers = cluster(&machines, &meetings);
             let idle = servers.each_ref().map(Server::descriptors);
             let mut early = play_at(&machines[0], "late");
             let missing = |index: usize| play_at(&machines[index % 3], &format!("none{index}"));
@@ -134,9 +124,9 @@ fn a_player_waits_for_a_stream_that_is_published_at_a_coworker() {
 fn a_coworker_may_be_several_processes() {
     in_netns("a_coworker_may_be_several_processes", || {
         let [one, other] = machines();
-        let run_dirs = [(); 2].map(|()| TempDir::new());
-        let asking = start_one_of(&one, &run_dirs[0], &[&other]);
-        let asked = [(); 3].map(|()| start_one_of(&other, &run_dirs[1], &[&one]));
+        let meetings = [(); 2].map(|()| Meeting::new());
+        let asking = start_one_of(&one, &meetings[0], &[&other]);
+        let asked = [(); 3].map(|()| start_one_of(&other, &meetings[1], &[&one]));
         for index in 0..20 {
             let name = format!("a{index}");
             let mut publisher = other.within(|| publishing(RTMP, &name));
@@ -160,8 +150,8 @@ fn a_coworker_may_be_several_processes() {
 fn an_edge_is_sent_to_another_machine() {
     in_netns("an_edge_is_sent_to_another_machine", || {
         let [here, srs, holder] = machines();
-        let run_dirs = [(); 2].map(|()| TempDir::new());
-        let server = start(&holder, &run_dirs[0], "");
+        let meetings = [(); 2].map(|()| Meeting::new());
+        let server = start(&holder, &meetings[0], "");
         let mut publisher = holder.within(|| publishing(RTMP, "there"));
         let next = publisher.send_group(1, 20);
         let url = format!("rtmp://{}/live/there", holder.rtmp());
@@ -174,7 +164,7 @@ fn an_edge_is_sent_to_another_machine() {
                 srs.rtmp(),
                 allowed.rtmp()
             );
-            let edge = start(&here, &run_dirs[1], &more);
+            let edge = start(&here, &meetings[1], &more);
             let mut player = play_at(&here, "there");
             if is_allowed {
                 assert_eq!(player.frames_until(next - 1), 1);
@@ -192,10 +182,9 @@ fn an_edge_is_sent_to_another_machine() {
 fn heals(test: &str, disturb: fn(&Machine, bool)) {
     in_netns(test, || {
         let machines = machines();
-        let run_dirs = [(); 3].map(|()| TempDir::new());
-        let _servers = cluster(&machines, &run_dirs);
-        let encoder = encode_at(&machines[1], "cut");
-        eventually("it is published", || encoder.turns() > 0);
+        let meetings = [(); 3].map(|()| Meeting::new());
+        let _servers = cluster(&machines, &meetings);
+        let feed = Feed::start(vec![machines[1].within(|| publishing(RTMP, "cut"))]);
         let mut player = play_at(&machines[0], "cut");
         player.frame();
         // Shorter than it takes to give a silent coworker up, and longer.
@@ -210,16 +199,15 @@ fn heals(test: &str, disturb: fn(&Machine, bool)) {
                     Err(end) => panic!("{end:?}"),
                 }
             }
-            let newest = encoder.next();
+            let newest = feed.now();
             disturb(&machines[disturbed], false);
-            while player.frame().0 < newest {}
+            while player.frame().0 <= newest {}
             let took = healed.elapsed();
             show(&format!(
                 "{test}, machine {disturbed}, for {seconds} s | {took:?}"
             ));
             assert!(took < RECOVERS_WITHIN, "{took:?}");
         }
-        encoder.stop();
     });
 }
 

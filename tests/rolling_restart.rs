@@ -9,7 +9,7 @@
 mod support;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,14 +17,15 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use support::attempts::{Attempts, Outcome, What};
-use support::encoder::{Content, Encoder, Settings};
+use support::encoder::Encoder;
 use support::eventually;
 use support::hls::{Playlist, await_playlist};
 use support::long_players::LongPlayers;
 use support::netns::in_netns;
 use support::server::{Server, show};
+use support::siblings::Meeting;
 use support::temp::TempDir;
-use support::viewer::Viewer;
+use support::viewer::HlsViewer;
 
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -36,13 +37,8 @@ const ATTEMPTS: usize = 5000;
 
 const LONG_PLAYERS: usize = 100;
 
-fn rtmp() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 1935))
-}
-
-fn http() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8080))
-}
+const RTMP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1935);
+const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// One of the processes, and when it was told to drain.
 struct Process {
@@ -53,6 +49,7 @@ struct Process {
 /// Two processes that share a directory, and what is published to them.
 struct Pair {
     directory: TempDir,
+    meeting: Meeting,
     processes: Vec<Process>,
     encoders: Vec<(String, Encoder)>,
 }
@@ -64,6 +61,7 @@ impl Pair {
         fs::write("/proc/sys/net/ipv4/tcp_migrate_req", tcp_migrate_req).unwrap();
         let mut pair = Self {
             directory: TempDir::new(),
+            meeting: Meeting::new(),
             processes: Vec::new(),
             encoders: Vec::new(),
         };
@@ -106,15 +104,9 @@ impl Pair {
             assert!(text.contains(&shipped), "no {shipped} in {text}");
             text = text.replace(&shipped, ours);
         }
-        // Beside other tests' and the machine's own processes.
-        let run_dir = self.directory.path().join("siblings");
-        let first = format!(
-            "run_dir = \"{}\"\ngrace_final_wait = {}\n",
-            run_dir.display(),
-            GRACE.as_millis()
-        );
         let file = own.with_extension("conf");
-        fs::write(&file, first + &text).unwrap();
+        let grace = format!("grace_final_wait = {}\n", GRACE.as_millis());
+        fs::write(&file, self.meeting.config(&(grace + &text))).unwrap();
         file
     }
 
@@ -122,11 +114,7 @@ impl Pair {
     fn publish(&mut self, kind: &str) {
         let name = format!("{kind}{}", self.encoders.len());
         assert!(self.encoders.len() < 60, "one process got nearly all");
-        let settings = Settings {
-            content: Content::Pictures,
-            reconnects: kind == "enhanced",
-        };
-        let encoder = Encoder::start(rtmp(), &name, settings);
+        let encoder = Encoder::start(RTMP, &name, kind == "enhanced");
         eventually("it is published", || encoder.turns() > 0);
         self.encoders.push((name, encoder));
     }
@@ -163,11 +151,11 @@ fn whoever_comes_during_a_rolling_restart_is_served() {
     in_netns("whoever_comes_during_a_rolling_restart_is_served", || {
         let mut pair = Pair::start("1");
         let names = pair.names();
-        let attempts = Attempts::start(rtmp(), http(), names.clone(), 8);
-        let long = LongPlayers::start(rtmp(), http(), &names, LONG_PLAYERS);
+        let attempts = Attempts::start(RTMP, HTTP, names.clone(), 8);
+        let long = LongPlayers::start(RTMP, HTTP, &names, LONG_PLAYERS);
         let viewers: Vec<_> = names
             .iter()
-            .map(|name| Viewer::start(http(), name))
+            .map(|name| HlsViewer::start(HTTP, name))
             .collect();
         long.await_served();
 
@@ -181,7 +169,7 @@ fn whoever_comes_during_a_rolling_restart_is_served() {
         for what in [What::Rtmp, What::HttpFlv, What::Playlist] {
             assert!(tally.of(what) >= ATTEMPTS / 4, "{tally}");
         }
-        let viewed: Vec<_> = viewers.into_iter().map(Viewer::stop).collect();
+        let viewed: Vec<_> = viewers.into_iter().map(HlsViewer::stop).collect();
         for (viewed, (name, encoder)) in viewed.iter().zip(&pair.encoders) {
             // Both processes have been replaced: each encoder has come back, some twice.
             let turns = u64::from(encoder.turns());
@@ -234,7 +222,7 @@ fn check_ends(pair: &Pair, long: &LongPlayers) {
 fn without_migration_connections_may_be_reset() {
     in_netns("without_migration_connections_may_be_reset", || {
         let mut pair = Pair::start("0");
-        let attempts = Attempts::start(rtmp(), http(), pair.names(), 8);
+        let attempts = Attempts::start(RTMP, HTTP, pair.names(), 8);
         eventually("some have come", || attempts.tally().total() > 100);
         pair.restart();
         let tally = attempts.stop();

@@ -1,4 +1,4 @@
-//! An encoder: publishes in real time, and comes back when it is disconnected.
+//! An encoder: publishes in real time what HLS can be made of, and comes back when it is disconnected.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::amf::Value;
 use super::chunk::Status;
 use super::connection::End;
-use super::media::{self, Kind};
+use super::media;
 use super::peer::{Publisher, publish_with};
 use super::segments::picture;
 
@@ -23,23 +23,6 @@ const RECONNECT: &str = "NetConnection.Connect.ReconnectRequest";
 /// A keyframe and the pictures that depend on it.
 const GROUP: u32 = 25;
 
-/// What it sends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Content {
-    /// Numbered frames, which the scripted players can check.
-    Frames,
-    /// Pictures and sound of which HLS can be made.
-    Pictures,
-}
-
-/// How it is to be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) content: Content,
-    /// Whether it says that it can reconnect, and does when it is asked to [E-RTMP v2].
-    pub(crate) reconnects: bool,
-}
-
 /// A running one. It stops when dropped.
 #[derive(Debug)]
 pub(crate) struct Encoder {
@@ -50,25 +33,19 @@ pub(crate) struct Encoder {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
-    /// Pictures sent so far.
-    sent: AtomicU32,
     /// How often it has been told yes.
     turns: AtomicU32,
 }
 
 impl Encoder {
-    /// Publishes `live/name`; returns at once.
-    pub(crate) fn start(address: SocketAddr, name: &str, settings: Settings) -> Self {
+    /// Publishes `live/name`; returns at once. `reconnects`: it says that it can reconnect, and does
+    /// when it is asked to [E-RTMP v2].
+    pub(crate) fn start(address: SocketAddr, name: &str, reconnects: bool) -> Self {
         let shared = Arc::new(Shared::default());
         let (name, ours) = (name.to_owned(), Arc::clone(&shared));
-        let run = move || ours.run(address, &name, settings);
+        let run = move || ours.run(address, &name, reconnects);
         let thread = Some(thread::Builder::new().spawn(run).unwrap());
         Self { shared, thread }
-    }
-
-    /// The number of the next picture.
-    pub(crate) fn next(&self) -> u32 {
-        self.shared.sent.load(Ordering::Relaxed)
     }
 
     /// How often it has been told that it may publish.
@@ -93,18 +70,14 @@ impl Drop for Encoder {
 }
 
 impl Shared {
-    fn run(&self, address: SocketAddr, name: &str, settings: Settings) {
+    fn run(&self, address: SocketAddr, name: &str, reconnects: bool) {
         let capabilities = [("capsEx", Value::from(1.0))];
-        let more: &[_] = if settings.reconnects {
-            &capabilities
-        } else {
-            &[]
-        };
+        let more: &[_] = if reconnects { &capabilities } else { &[] };
         while !self.stop.load(Ordering::Relaxed) {
             if let Ok(publisher) = publish_with(address, "live", name, more) {
                 self.turns.fetch_add(1, Ordering::Relaxed);
                 // However it ended, it comes back.
-                let _ended = self.turn(publisher, settings.content);
+                let _ended = self.turn(publisher);
             }
             thread::sleep(INTERVAL);
         }
@@ -112,27 +85,17 @@ impl Shared {
 
     /// Sends until it is disconnected, asked to reconnect, or stopped. Time begins at 0 again, as
     /// that of encoders does.
-    fn turn(&self, mut publisher: Publisher, content: Content) -> io::Result<()> {
+    fn turn(&self, mut publisher: Publisher) -> io::Result<()> {
         let began = Instant::now();
         publisher.try_send(18, 0, &media::metadata())?;
         publisher.try_send(9, 0, &media::AVC_HEADER)?;
         publisher.try_send(8, 0, &media::AAC_HEADER)?;
         for index in 0.. {
-            let number = self.sent.load(Ordering::Relaxed);
             let key = index % GROUP == 0;
             let time = (INTERVAL * index).as_millis() as u32;
-            match content {
-                Content::Frames => {
-                    let kind = if key { Kind::Key } else { Kind::Inter };
-                    publisher.try_send(9, time, &media::frame(kind, number, 400))?;
-                }
-                Content::Pictures => {
-                    publisher.try_send(9, time, &picture(key, 0, &[time as u8 | 1; 400]))?;
-                    publisher.try_send(8, time, b"\xaf\x01sound")?;
-                    publisher.try_send(8, time + 20, b"\xaf\x01sound")?;
-                }
-            }
-            self.sent.store(number + 1, Ordering::Relaxed);
+            publisher.try_send(9, time, &picture(key, 0, &[time as u8 | 1; 400]))?;
+            publisher.try_send(8, time, b"\xaf\x01sound")?;
+            publisher.try_send(8, time + 20, b"\xaf\x01sound")?;
             match self.listen(&mut publisher, began + INTERVAL * (index + 1)) {
                 Heard::Nothing => {}
                 Heard::Leave => {

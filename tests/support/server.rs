@@ -317,16 +317,19 @@ impl Drop for Server {
 /// One for all servers of this test process: those of another may have the same port, in another
 /// network namespace. Those of processes that are gone are removed.
 fn runtime_directory() -> &'static Path {
+    const PREFIX: &str = "srs-lite-servers-";
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
-        let user = nix::unistd::geteuid();
-        let all = env::temp_dir().join(format!("srs-lite-tests-{user}"));
-        let ours = all.join(process::id().to_string());
+        // Not of this user: who is root in a user namespace of its own is not the root of /tmp.
+        let above = env::temp_dir();
+        let ours = above.join(format!("{PREFIX}{}", process::id()));
         // A process with our number may have been killed.
         let _absent = fs::remove_dir_all(&ours);
         fs::create_dir_all(&ours).unwrap();
-        for entry in fs::read_dir(&all).unwrap().flatten() {
-            if !Path::new("/proc").join(entry.file_name()).exists() {
+        for entry in fs::read_dir(&above).unwrap().flatten() {
+            let name = entry.file_name();
+            let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+            if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
                 let _another_does = fs::remove_dir_all(entry.path());
             }
         }

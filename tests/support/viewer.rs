@@ -12,7 +12,7 @@ use super::http::{Response, get};
 
 /// A running one.
 #[derive(Debug)]
-pub(crate) struct Viewer {
+pub(crate) struct HlsViewer {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Viewed>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Viewed {
     pub(crate) discontinuities: u64,
 }
 
-impl Viewer {
+impl HlsViewer {
     /// Views `live/name`, whose playlist must be there.
     pub(crate) fn start(address: SocketAddr, name: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
