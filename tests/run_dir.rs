@@ -160,8 +160,8 @@ fn garbage_is_ignored() {
     make(&meeting.path(), 0o700);
     litter(&meeting.path(), &victim);
     let begun = Instant::now();
-    let [one, other] =
-        meeting.servers("[play]\nplay_wait = 0.5\n[publish]\nnormal_timeout = 60000\n");
+    let patient = "[play]\nplay_wait = 0.5\n[publish]\nnormal_timeout = 60000\n";
+    let [one, other] = meeting.servers(patient);
     let bystander = Bystander::on(one);
     let mut publisher = publishing(other.address(), "a");
     publisher.send_group(1, 3);

@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -94,6 +95,10 @@ fn players_go_on_when_the_publisher_of_a_killed_process_is_back() {
 fn what_a_killed_process_has_left_is_removed() {
     let meeting = Meeting::new();
     let [killed, lives] = meeting.servers("");
+    // After a sweep the next one is some time away.
+    let swept = meeting.path().join("0.stream");
+    fs::write(&swept, "").unwrap();
+    eventually("a sweep", || !swept.exists());
     let publishers = ["a", "b", "c"].map(|name| publishing(killed.address(), name));
     assert_eq!((meeting.doors(), meeting.announcements().len()), (2, 3));
     killed.kill();
@@ -139,7 +144,9 @@ fn hls_goes_on_in_its_sequence_at_the_process_that_lives() {
 #[test]
 fn a_process_that_hangs_holds_up_its_own_streams_only() {
     let meeting = Meeting::new();
-    let [hangs, lives] = meeting.servers(CONFIG);
+    // The publisher is silent as long as the process hangs.
+    let patient = format!("{CONFIG}[publish]\nnormal_timeout = 60000\n");
+    let [hangs, lives] = meeting.servers(&patient);
     let mut publisher = publishing(hangs.address(), "hung");
     let bystander = Bystander::on(lives);
     let lives = &bystander.server;
