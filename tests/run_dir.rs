@@ -17,7 +17,7 @@ use nix::unistd::{geteuid, mkfifo};
 use support::bystander::Bystander;
 use support::peer::{play, publishing};
 use support::server::{Server, show};
-use support::siblings::{Meeting, fetches, names};
+use support::siblings::{Feed, Meeting, Viewer, fetches, names};
 use support::temp::TempDir;
 use support::{DEADLINE, eventually};
 
@@ -160,25 +160,21 @@ fn garbage_is_ignored() {
     make(&meeting.path(), 0o700);
     litter(&meeting.path(), &victim);
     let begun = Instant::now();
-    let patient = "[play]\nplay_wait = 0.5\n[publish]\nnormal_timeout = 60000\n";
-    let [one, other] = meeting.servers(patient);
+    let [one, other] = meeting.servers("");
     let bystander = Bystander::on(one);
-    let mut publisher = publishing(other.address(), "a");
-    publisher.send_group(1, 3);
-    let address = bystander.address();
+    let feed = Feed::start(vec![publishing(other.address(), "a")]);
     for _ in 0..2 {
         litter(&meeting.path(), &victim);
-        let mut player = play(address, "live", "a");
-        assert_eq!(player.frames_until(4), 1);
-        // Two rounds of a sweep.
+        let mut viewer = Viewer::rtmp(bystander.address(), "a");
         eventually("it is swept", || {
             let files = meeting.files();
             !files.contains(&format!("{:016x}.stream", 1999))
         });
+        viewer.until(feed.now());
     }
     assert_eq!(fetches(&bystander.server, "a"), 1);
     assert_eq!(fs::read_to_string(&victim).unwrap(), "victim");
-    drop(publisher);
+    drop(feed);
     bystander.end(&format!(
         "garbage in run_dir for {:.0} s",
         begun.elapsed().as_secs_f64()
