@@ -79,6 +79,7 @@ fn a_clock_that_leaps_disturbs_nothing() {
         // A connection that is not done with its handshake has its time, too.
         publishing(first.address(), "late").unpublish();
     }
+    first.wait_log_times("publisher ended", 4);
     assert_eq!(first.count_log("publisher ended"), 4, "but for these");
     tv.unpublish();
     let before = hls::await_playlist(&html, "tv", "the last", |list| list.entries.len() > 2);

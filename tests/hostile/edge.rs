@@ -188,7 +188,7 @@ fn e2_redirects() {
         let name = format!("moved{index}");
         let mut player = play(bystander.address(), "live", &name);
         bystander.server.wait_log(&format!(
-            "live/{name}: origin {}: waiting for its answer: NetConnection.Connect.Rejected (moved)",
+            "live/{name}: origin {}: waiting for its answer: it redirects",
             evil.address
         ));
         let mut publisher = publishing(good.address(), &name);
