@@ -225,7 +225,7 @@ fn a_port_of_another_users_process_is_refused() {
     // The other user may not be able to see the directory in which we are built.
     let binary = room.path.join("srs-lite");
     fs::copy(BINARY, &binary).unwrap();
-    let file = room.write("a.conf", "listen = '127.0.0.1:0'\n");
+    let file = room.write("a.conf", "listen = '127.0.0.1:0'\nrun_dir = ''\n");
     let other = Server::spawn(Command::new(binary).args(["-c", &file]).uid(65534));
     let port = other.port;
     let file = room.write("b.conf", &format!("listen = '127.0.0.1:{port}'\n"));

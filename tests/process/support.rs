@@ -79,6 +79,11 @@ impl Server {
 
     /// Starts it and collects what it writes to its console, if it does.
     pub(super) fn watch(command: &mut Command) -> Self {
+        // Where those that share a port meet; removed by other tests when this process is gone.
+        let meeting = format!("srs-lite-servers-{}", std::process::id());
+        let meeting = std::env::temp_dir().join(meeting);
+        fs::create_dir_all(&meeting).unwrap();
+        command.env("RUNTIME_DIRECTORY", meeting);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = bounded(1000);

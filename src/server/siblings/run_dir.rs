@@ -40,7 +40,7 @@ impl fmt::Display for RunDirError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         write!(f, "run_dir {path}: {}", self.why)?;
-        f.write_str("; or write another one to `run_dir` (\"\": none)")
+        f.write_str("; mend that, or name another directory in `run_dir` (\"\": none)")
     }
 }
 
@@ -232,7 +232,7 @@ fn is_ours_alone(path: &Path) -> Result<(), String> {
     let look = |path: &Path| fs::symlink_metadata(path).map_err(|error| error.to_string());
     let (metadata, uid) = (look(path)?, geteuid());
     if !metadata.is_dir() {
-        return Err("is not a directory; remove it".to_owned());
+        return Err("is not a directory".to_owned());
     }
     if metadata.uid() != uid.as_raw() {
         let other = metadata.uid();
@@ -241,7 +241,7 @@ fn is_ours_alone(path: &Path) -> Result<(), String> {
         ));
     }
     if metadata.mode() & OTHERS_WRITE != 0 {
-        return Err("others can write to it; `chmod 700` it".to_owned());
+        return Err("others can write to it (`chmod 700` takes that away)".to_owned());
     }
     let path = path.canonicalize().map_err(|error| error.to_string())?;
     for above in path.ancestors().skip(1) {
