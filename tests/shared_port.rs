@@ -51,7 +51,7 @@ fn both_edges_serve() {
     }
 }
 
-/// The players of the other lose nothing; who comes reaches it; the killed one is back at once.
+/// The players of the other miss nothing; who comes reaches it; the killed one is back at once.
 #[test]
 fn one_edge_may_be_killed() {
     let origin = Server::origin("");
@@ -66,7 +66,9 @@ fn one_edge_may_be_killed() {
     players.retain_mut(|player| match player.receive() {
         Ok(message) => {
             player.connection.passed.push_front(message);
-            assert_eq!(player.frames_until(next - 1), 5);
+            // If the survivor had the stream from the killed one, the origin gives it the group again.
+            let first = player.frames_until(next - 1);
+            assert!([1, 5].contains(&first), "{first}");
             true
         }
         Err(_) => {
