@@ -264,6 +264,9 @@ pub const ORIGIN_ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 /// An origin that sends nothing for so long is left for the next one.
 pub const ORIGIN_STALL_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Times in a row that a stream may have moved before we get there, each [`POLL`] after the one before.
+pub const MAX_MOVES: u32 = 20;
+
 /// Origins that may send us on to another one, in a row.
 pub const MAX_REDIRECTS: usize = 3;
 
@@ -396,7 +399,7 @@ pub const HLS_CLAIM_POLL: Duration = Duration::from_millis(20);
 pub const JANITOR_ROUND: Duration = Duration::from_secs(5);
 
 /// Connections of processes that share the port: one for each stream that one of them plays from
-/// here, or forwards to where it is wanted.
+/// here.
 pub const MAX_SIBLING_CONNECTIONS: usize = 1000;
 
 /// For a sibling's door to open. Longer, and the process hangs.

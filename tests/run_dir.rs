@@ -66,7 +66,7 @@ fn a_directory_that_is_not_ours_alone_is_refused() {
     }
     make(&at("open"), 0o777);
     make(&at("open").join("run"), 0o700);
-    refused(&at("open").join("run"), "everybody can write to");
+    refused(&at("open").join("run"), "others can write to");
     refused(&at("file").join("run"), "cannot be created");
     refused(&at(&"long".repeat(25)), "is longer than");
     // Only root can give a directory away.

@@ -102,9 +102,9 @@ impl<W> Registry<W> {
 
     /// Paths of streams that are wanted, and that nobody feeds or fetches.
     pub fn unfed(&self) -> Vec<Arc<str>> {
-        let streams = self.lock();
-        let unfed = |stream: &&Arc<Stream<W>>| stream.lock().is_unfed();
-        let unfed = streams.by_path.values().filter(unfed);
+        // Not under the lock: a stream's may be held through a fan-out.
+        let streams: Vec<_> = self.lock().by_path.values().map(Arc::clone).collect();
+        let unfed = streams.iter().filter(|stream| stream.lock().is_unfed());
         unfed.map(|stream| Arc::clone(&stream.path)).collect()
     }
 
@@ -256,6 +256,11 @@ impl<W> Pull<W> {
             self.retired = true;
         }
         self.retired
+    }
+
+    /// Whether somebody publishes the stream here.
+    pub fn is_published(&self) -> bool {
+        self.stream.lock().published
     }
 
     /// Whether somebody waits for the stream or plays it.

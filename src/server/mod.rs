@@ -186,12 +186,9 @@ fn look_after(server: &Arc<Server>) -> io::Result<()> {
         let spawned = server.threads.spawn(role, server.next_id(), body);
         spawned.map(|_| ())
     };
-    if let Some(siblings) = server.siblings.clone() {
+    if server.edge.is_some() {
         let server = Arc::clone(server);
-        spawn(
-            Role::Scout,
-            Box::new(move || scout::run(&server, &siblings)),
-        )?;
+        spawn(Role::Scout, Box::new(move || scout::run(&server)))?;
     }
     if let Some((path, dispose)) = disposal(&server.config) {
         let server = Arc::clone(server);

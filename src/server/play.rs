@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use log::info;
+use log::{Level, info};
 
 use crate::config::Access;
 use crate::hub::frame::Frame;
@@ -37,13 +37,15 @@ use crate::wire::name::StreamRequest;
 pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, ConnectionError> {
     let via = peer.session.via();
     let (server, connection) = (Arc::clone(&peer.server), Arc::clone(&peer.connection));
+    let is_ours = via.coworker || connection.protocol == Protocol::Sibling;
     let attached = match find(&server, &connection, request, via, || peer.has_left()) {
         Ok(attached) => attached,
         Err(denied) => {
             let why = denied.why();
-            info!(
-                "{}: may not play {}: {}",
-                peer.connection,
+            // Such a one asks for whatever somebody wants there, again and again.
+            log::log!(
+                if is_ours { Level::Debug } else { Level::Info },
+                "{connection}: may not play {}: {}",
                 request.path,
                 escape(why)
             );
@@ -61,8 +63,7 @@ pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, Connectio
         }
     }
     info!("{}: plays {}", peer.connection, request.path);
-    let relay = via.coworker || connection.protocol == Protocol::Sibling;
-    let joined = if relay {
+    let joined = if is_ours {
         attached.stream.join_relay()
     } else {
         attached.stream.join(Start::Group)
@@ -152,6 +153,9 @@ fn find_here(
     let path = request.path.to_string();
     let attached = attach(server, &path)?;
     if let Some(edge) = &server.edge {
+        // One edge, however many processes it is.
+        let hops = via.hops.saturating_sub(1);
+        let via = Via { hops, ..via };
         edge.renew(&path, client_request(Purpose::Play, request, via));
     }
     let holds = || {

@@ -16,6 +16,7 @@ use crate::server::error::ConnectionError;
 use crate::server::handshake::{self, Until};
 use crate::server::log::escape;
 use crate::server::play::{self, Seat};
+use crate::server::port::Protocol;
 use crate::server::publish::{Publication, Refusal};
 use crate::session::acknowledgement::Acknowledger;
 use crate::session::action::{Action, Ending, chunks};
@@ -344,9 +345,11 @@ impl Peer {
         }
     }
 
-    /// Queues, once the process drains, that the peer should connect anew, if it can be asked.
+    /// Queues, once the process drains, that the peer should connect anew, if it can be asked. A sibling
+    /// would come back to us: it wants what is here.
     pub fn ask_to_reconnect(&mut self) {
-        if self.server.is_draining() && self.session.reconnects() {
+        let is_sibling = self.connection.protocol == Protocol::Sibling;
+        if self.server.is_draining() && self.session.reconnects() && !is_sibling {
             let mut actions = Vec::new();
             self.session.ask_to_reconnect(&mut actions);
             self.send_all(actions);

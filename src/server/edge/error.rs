@@ -76,7 +76,14 @@ impl Cause {
     pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Refused(..) | Self::Closed => true,
-            Self::Failed(ConnectionError::Io(error)) => error.kind() != ErrorKind::TimedOut,
+            Self::Failed(ConnectionError::Io(error)) => matches!(
+                error.kind(),
+                ErrorKind::NotFound
+                    | ErrorKind::ConnectionRefused
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::UnexpectedEof
+            ),
             Self::Failed(_) | Self::Redirect(_) | Self::TooSlow | Self::Loop(_) => false,
         }
     }

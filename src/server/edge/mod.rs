@@ -125,8 +125,8 @@ impl Edge {
     ///
     /// # Errors
     ///
-    /// With `token_traverse`, an origin says no to this player, or none can be asked. The request has come round in a loop, too many streams are being fetched, or the system has
-    /// no thread to give.
+    /// With `token_traverse`, an origin says no to this player, or none can be asked. The request has come
+    /// round in a loop, too many streams are being fetched, or the system has no thread to give.
     pub fn want(
         &self,
         server: &Arc<Server>,
@@ -134,10 +134,6 @@ impl Edge {
         (request, via): (&StreamRequest, Via),
         mut left: impl FnMut() -> bool,
     ) -> Result<(), Denied> {
-        if via.hops >= limits::MAX_EDGE_HOPS {
-            let why = "the edges form a loop: an edge's origin must not lead back to it";
-            return Err(Denied::Unavailable(why.to_owned()));
-        }
         let path = request.path.to_string();
         let request = client_request(Purpose::Play, request, via);
         if self.token_traverse {
@@ -150,6 +146,10 @@ impl Edge {
             self.renew(&path, request);
             return Ok(());
         };
+        if via.hops >= limits::MAX_EDGE_HOPS {
+            let why = "the edges form a loop: an edge's origin must not lead back to it";
+            return Err(Denied::Unavailable(why.to_owned()));
+        }
         let slots = wait_for_place(server, &mut left, || self.slots())?;
         self.fetch(server, pull, request, slots)
             .map_err(|error| Denied::Unavailable(format!("cannot fetch the stream: {error}")))

@@ -237,9 +237,15 @@ impl Upstream {
         let first = core::mem::take(&mut self.events);
         self.take(first).map_err(Cause::Failed)?;
         let mut buffer = vec![0; limits::READ_BYTES];
+        let mut reconnect = None;
         loop {
             match self.event() {
-                Some(Event::Granted(id)) => return Ok(id),
+                Some(Event::Granted(id)) => {
+                    // For who relays.
+                    self.events.extend(reconnect);
+                    return Ok(id);
+                }
+                Some(event @ Event::Reconnect) => reconnect = Some(event),
                 Some(Event::Refused(code, why)) => return Err(Cause::Refused(code, why)),
                 Some(Event::Redirect(url)) => return Err(Cause::Redirect(Url::parse(&url))),
                 Some(_) => {}

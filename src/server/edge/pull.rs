@@ -24,8 +24,11 @@ use crate::server::siblings::{Claim, Hold, Holder, Unclaimed};
 #[derive(Debug)]
 pub struct Fetch {
     pub(super) server: Arc<Server>,
-    pub(super) pull: Pull<Writer>,
+    /// Ends before the pull: another one may begin then.
     wanted: Wanted,
+    pub(super) pull: Pull<Writer>,
+    /// How often in a row the stream was not where it was said to be.
+    pub(super) moves: u32,
     /// No sibling asks the origins as long as we do.
     claim: Option<Claim>,
     _counted: Counted,
@@ -59,8 +62,9 @@ impl Fetch {
         let seed = server.next_id();
         Self {
             server,
-            pull,
             wanted,
+            pull,
+            moves: 0,
             claim: None,
             _counted: counted,
             unproven: Some(unproven),
@@ -81,18 +85,28 @@ impl Fetch {
             return;
         }
         loop {
+            if self.pull.is_published() {
+                // Here: it may be looked for again later, with what its players asked for.
+                self.claim = None;
+                if self.wait(deadline(limits::POLL)) {
+                    continue;
+                }
+                return;
+            }
             match self.attempt(edge) {
                 Stop::Unwanted => {
                     debug!("{path}: not wanted any more");
                     return;
                 }
                 Stop::Nowhere => return,
-                Stop::Moved => {
+                Stop::Moved if self.moves < limits::MAX_MOVES => {
+                    self.moves = self.moves.saturating_add(1);
                     if self.wait(deadline(limits::POLL)) {
                         continue;
                     }
                     return;
                 }
+                Stop::Moved => info!("{path}: it is not where it is said to be; trying again"),
                 Stop::Over => {
                     // Its players are kept as long as those of any stream without a publisher.
                     info!("{path}: the origin says that it is over");
@@ -172,13 +186,17 @@ impl Fetch {
             }
             Err(error) => Stop::Failed(error),
         };
-        // It has let go of the stream, or is gone; who comes next is soon known.
-        let is_gone = match &stop {
-            Stop::Over => true,
-            Stop::Failed(error) => error.cause.is_gone(),
-            Stop::Unwanted | Stop::Moved | Stop::Nowhere => false,
-        };
-        if is_gone { Stop::Moved } else { stop }
+        match stop {
+            Stop::Over => Stop::Moved,
+            // It has let go of the stream, or is gone; who comes next is soon known.
+            Stop::Failed(error) if error.cause.is_gone() => Stop::Moved,
+            // It hangs. Better twice from the origin than not at all.
+            Stop::Failed(error) if hold == Hold::Pull => {
+                self.tell(&error, "asking the origins");
+                self.ask_origins(edge)
+            }
+            Stop::Unwanted | Stop::Moved | Stop::Nowhere | Stop::Failed(_) => stop,
+        }
     }
 
     fn ask_origins(&mut self, edge: &Edge) -> Stop {

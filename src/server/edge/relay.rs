@@ -38,8 +38,12 @@ impl Fetch {
                 Stop::Failed(upstream.failed(phase, cause))
             });
         // One that always fails after the first frame is not hammered.
-        if source.is_some_and(|source| source.begun.elapsed() > limits::BACKOFF_MAX) {
+        let lasted = source.map_or(Duration::ZERO, |source| source.begun.elapsed());
+        if lasted > limits::BACKOFF_MAX {
             self.backoff.reset();
+        }
+        if lasted > limits::BACKOFF_MAX_WATCHED {
+            self.moves = 0;
         }
         stop
     }
@@ -68,7 +72,7 @@ impl Fetch {
                 let delivered = feed.map(|feed| feed.deliver(frames.drain(..), merge_time));
                 if !matches!(delivered, Some(Ok(()))) {
                     // Somebody publishes the stream here, or the server stops.
-                    return Ok(Stop::Unwanted);
+                    return Ok(Stop::Moved);
                 }
             }
             if let Some(end) = end {

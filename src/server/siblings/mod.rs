@@ -117,7 +117,7 @@ impl Siblings {
             failures: Rarely::default(),
         };
         // As long as we have it, nobody sweeps what is ours.
-        let place = siblings.locks.place(&siblings.id);
+        let place = own_place(&siblings.id);
         siblings.locks.take(place).map_err(failed)?;
         siblings.sweep();
         Ok(siblings)
@@ -182,11 +182,11 @@ impl Siblings {
         }
     }
 
-    /// Removes what dead processes have left.
+    /// Removes what dead processes have left. Takes their locks for that, for a moment.
     pub fn sweep(&self) {
-        if !self.directory.is_here(self.locks.file(), LOCK)
-            && self.failures.count(Instant::now()).is_some()
-        {
+        let is_ours = self.directory.is_here(self.locks.file(), LOCK)
+            && self.directory.is_secret(&self.secret);
+        if !is_ours && self.failures.count(Instant::now()).is_some() {
             warn!("run_dir is gone, or another: siblings do not find this process; restart it");
         }
         for file in self.directory.names() {
@@ -203,7 +203,7 @@ impl Siblings {
 
     /// Whether no process of this id runs.
     fn is_dead(&self, id: &str) -> bool {
-        id != self.id && !self.locks.is_elsewhere(self.locks.place(id))
+        id != self.id && !self.locks.is_elsewhere(own_place(id))
     }
 
     fn sweep_announcement(&self, stem: &str) {
@@ -247,23 +247,16 @@ impl Siblings {
     /// Paths of streams that are published to others, and to whom, in order, at most so many.
     pub fn published(&self, most: usize) -> Vec<(String, Holder)> {
         let mut published = Vec::new();
-        for file in self.directory.names().take(most) {
-            let is_announcement = file.ends_with(".stream");
-            let text = is_announcement
-                .then(|| self.directory.read(&file))
-                .flatten();
-            let path = text.as_deref().and_then(|text| {
-                let (name, _) = parse(text)?;
-                Some(
-                    name.strip_prefix(Hold::Publish.name("").as_str())?
-                        .to_owned(),
-                )
-            });
-            if let Some(path) = path
-                && let Some(holder) = self.holder(Hold::Publish, &path)
-            {
-                published.push((path, holder));
+        let files = self.directory.names();
+        for file in files.filter(|file| file.ends_with(".stream")) {
+            if published.len() >= most {
+                break;
             }
+            let text = self.directory.read(&file).unwrap_or_default();
+            let path = parse(&text)
+                .and_then(|(name, _)| name.strip_prefix(Hold::Publish.name("").as_str()));
+            let holder = path.and_then(|path| self.holder(Hold::Publish, path));
+            published.extend(path.map(str::to_owned).zip(holder));
         }
         published.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         published
@@ -285,6 +278,13 @@ fn parse(text: &str) -> Option<(&str, Holder)> {
         process: process.parse().ok()?,
     };
     Some((name, holder))
+}
+
+/// The byte that stands for the process of this id, whatever the secret: who has another one must not
+/// sweep what is ours.
+fn own_place(id: &str) -> i64 {
+    let id = u64::from_str_radix(id, 16).unwrap_or_default();
+    i64::try_from(id >> 2).unwrap_or_default()
 }
 
 /// The file next to the lock at `place`.

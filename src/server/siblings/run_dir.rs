@@ -15,6 +15,8 @@ use crate::server::privileges::Identity;
 /// Whoever knows it is a sibling.
 pub type Secret = [u8; 32];
 
+const SECRET: &str = "secret";
+
 /// The file with the locks.
 pub const LOCK: &str = "lock";
 
@@ -56,7 +58,8 @@ impl RunDirError {
     }
 }
 
-/// Where processes of user `uid` at this address meet, if the file does not say.
+/// Where processes of user `uid` at this address meet, if the file does not say: below what the
+/// service manager or the login gives us, which is another directory for each way to start.
 pub fn default_path(uid: Uid, address: SocketAddr) -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     // systemd's may be a list.
@@ -86,8 +89,12 @@ impl RunDir {
         if fs::symlink_metadata(path).is_ok() {
             return Ok(());
         }
-        let mut builder = DirBuilder::new();
-        let created = builder.recursive(true).mode(0o700).create(path);
+        let above = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let created = above.and_then(|()| match DirBuilder::new().mode(0o700).create(path) {
+            // A sibling that starts at the same time.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            created => created,
+        });
         created.map_err(|error| RunDirError::new(path, &format!("cannot be created: {error}")))?;
         let owned = identity.map_or(Ok(()), |identity| identity.own(path));
         owned.map_err(|error| RunDirError::new(path, &error))
@@ -171,6 +178,13 @@ impl RunDir {
         options.open(self.file(name))?.write_all(bytes)
     }
 
+    /// Whether the secret in the directory still is this one.
+    pub fn is_secret(&self, secret: &Secret) -> bool {
+        let read = self.open_own(SECRET, &mut OpenOptions::new());
+        read.and_then(|file| read_secret(&file))
+            .is_ok_and(|read| read == *secret)
+    }
+
     /// Opens a file that only we can have written.
     fn open_own(&self, name: &str, options: &mut OpenOptions) -> io::Result<File> {
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -188,17 +202,17 @@ impl RunDir {
 
     /// The secret. Who comes first makes it.
     fn secret(&self) -> io::Result<Secret> {
-        let mut secret = [0; size_of::<Secret>()];
-        match self.open_own("secret", &mut OpenOptions::new()) {
+        let file = match self.open_own(SECRET, &mut OpenOptions::new()) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                let mut secret = Secret::default();
                 random(&mut secret)?;
                 let temporary = format!("{}.tmp", id()?);
                 self.create_file(&temporary, &secret)?;
                 // Unlike a rename, this does not replace what a sibling has just made; who may then
                 // have swept our temporary file.
-                let linked = fs::hard_link(self.file(&temporary), self.file("secret"));
+                let linked = fs::hard_link(self.file(&temporary), self.file(SECRET));
                 self.remove(&temporary);
-                match self.open_own("secret", &mut OpenOptions::new()) {
+                match self.open_own(SECRET, &mut OpenOptions::new()) {
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         return Err(linked.err().unwrap_or(error));
                     }
@@ -206,10 +220,18 @@ impl RunDir {
                 }
             }
             file => file?,
+        };
+        if file.metadata()?.mode() & 0o077 != 0 {
+            return Err(io::Error::other("others can read it"));
         }
-        .read_exact(&mut secret)?;
-        Ok(secret)
+        read_secret(&file)
     }
+}
+
+fn read_secret(mut file: &File) -> io::Result<Secret> {
+    let mut secret = Secret::default();
+    file.read_exact(&mut secret)?;
+    Ok(secret)
 }
 
 /// A name that no other process has.
@@ -246,10 +268,10 @@ fn is_ours_alone(path: &Path) -> Result<(), String> {
     let path = path.canonicalize().map_err(|error| error.to_string())?;
     for above in path.ancestors().skip(1) {
         let mode = look(above)?.mode();
-        let (everybody, sticky) = (mode & 0o002 != 0, mode & 0o1000 != 0);
-        if everybody && !sticky {
+        let (others, sticky) = (mode & OTHERS_WRITE != 0, mode & 0o1000 != 0);
+        if others && !sticky {
             let above = above.display();
-            return Err(format!("everybody can write to {above}, above it"));
+            return Err(format!("others can write to {above}, above it"));
         }
     }
     Ok(())
