@@ -135,21 +135,23 @@ impl Edge {
         mut left: impl FnMut() -> bool,
     ) -> Result<(), Denied> {
         let path = request.path.to_string();
+        if !self.may_have(server, &path) {
+            return Ok(());
+        }
+        // Who has the stream already is no part of a loop.
+        let is_live = attached.stream.wait_live(Instant::now());
+        if via.hops >= limits::MAX_EDGE_HOPS && !is_live {
+            let why = "the edges form a loop: an edge's origin must not lead back to it";
+            return Err(Denied::Unavailable(why.to_owned()));
+        }
         let request = client_request(Purpose::Play, request, via);
         if self.token_traverse {
             self.ask(server, &request, &mut left)?;
-        }
-        if !self.may_have(server, &path) {
-            return Ok(());
         }
         let Some(pull) = attached.pull() else {
             self.renew(&path, request);
             return Ok(());
         };
-        if via.hops >= limits::MAX_EDGE_HOPS {
-            let why = "the edges form a loop: an edge's origin must not lead back to it";
-            return Err(Denied::Unavailable(why.to_owned()));
-        }
         let slots = wait_for_place(server, &mut left, || self.slots())?;
         self.fetch(server, pull, request, slots)
             .map_err(|error| Denied::Unavailable(format!("cannot fetch the stream: {error}")))
