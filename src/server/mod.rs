@@ -210,8 +210,9 @@ impl Running {
     /// Accepts nothing more; what is connected, or waits to be, goes on. Who can is asked to connect
     /// anew; who speaks HTTP gets its next answer, and is told that it is the last.
     pub fn drain(&mut self) {
-        self.server.draining.store(true, Ordering::Release);
         self.close();
+        // Not before: who is asked to connect anew must not come back to us.
+        self.server.draining.store(true, Ordering::Release);
     }
 
     /// Closes the listeners.
