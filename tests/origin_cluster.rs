@@ -8,6 +8,7 @@
 mod support;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use support::connection::End;
@@ -221,4 +222,32 @@ fn a_link_that_goes_down_heals() {
 #[test]
 fn a_link_that_loses_everything_heals() {
     heals("a_link_that_loses_everything_heals", Machine::set_silence);
+}
+
+/// What was fetched from a coworker and is published here now is not asked for; when its publisher has
+/// left, it is again, with what its player asked for.
+#[test]
+fn a_fetch_rests_while_its_stream_is_published_here() {
+    let coworker = Origin::new();
+    let more = format!(
+        "[cluster]\norigin_cluster = true\ncoworkers = [\"{}\"]\n",
+        coworker.address()
+    );
+    let server = Meeting::new().start(&more);
+    let mut player = play(server.address(), "live", "rests?key=for-players");
+    let mut feed = coworker.await_asked().grant();
+    feed.send_headers(0);
+    let next = feed.send_group(1, 3);
+    player.frames_until(next - 1);
+    let mut publisher = publishing(server.address(), "rests");
+    let end = publisher.send_group(next, 3);
+    player.frames_until(end - 1);
+    drop(feed);
+    let until = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < until {
+        assert!(coworker.poll().is_none(), "it asks for what is here");
+        thread::sleep(Duration::from_millis(5));
+    }
+    publisher.unpublish();
+    assert_eq!(coworker.await_asked().name, "rests?key=for-players");
 }

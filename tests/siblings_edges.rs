@@ -8,10 +8,13 @@
 
 mod support;
 
+use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use support::eventually;
-use support::peer::publishing;
+use support::origin::Origin;
+use support::peer::{Player, play, publishing};
 use support::port::SharedPort;
 use support::server::{Server, edge_config, show};
 use support::siblings::{Meeting, Viewer, all_follow, fetches};
@@ -134,4 +137,51 @@ fn what_is_published_to_the_port_is_pulled_once() {
         player.until(next - 1);
     }
     assert_eq!(count_players(&origin, "there"), 1);
+}
+
+/// It holds the stream, and the others ask the origin themselves.
+#[test]
+fn an_edge_that_hangs_does_not_take_its_streams_along() {
+    let origin = Server::origin("[publish]\nnormal_timeout = 60000\n");
+    let mut publisher = publishing(origin.address(), "hung");
+    publisher.send_group(1, 3);
+    let meeting = Meeting::new();
+    let edge = edge_config("127.0.0.1:0", &[origin.address()], "");
+    let [hangs, lives] = [(); 2].map(|()| Server::start(&meeting.config(&edge)));
+    let _holds = play(hangs.address(), "live", "hung");
+    hangs.wait_log("live/hung: comes from origin ");
+    hangs.signal(Signal::SIGSTOP);
+    let asked = Instant::now();
+    let mut player = play(lives.address(), "live", "hung");
+    assert_eq!(player.frames_until(4), 1);
+    show(&format!(
+        "the edge that pulls hangs | a player of another one has the stream after {:.1} s",
+        asked.elapsed().as_secs_f64()
+    ));
+    hangs.signal(Signal::SIGCONT);
+}
+
+/// While an origin is asked about a player, nothing is fetched for it, by nobody.
+#[test]
+fn nothing_is_fetched_for_who_is_being_asked_about() {
+    let origin = Origin::new();
+    let config = edge_config(
+        "127.0.0.1:0",
+        &[origin.address()],
+        "token_traverse = true\n",
+    );
+    let edge = Server::start(&Meeting::new().config(&config));
+    let mut player = Player::open(edge.address(), "live", None);
+    player.play("guarded?key=wrong");
+    let mut asked = origin.await_asked();
+    assert_eq!(asked.name, "guarded?key=wrong");
+    // Rounds of the scout.
+    let until = Instant::now() + Duration::from_millis(500);
+    while Instant::now() < until {
+        assert!(origin.poll().is_none(), "it fetches already");
+        thread::sleep(Duration::from_millis(5));
+    }
+    asked.refuse("NetStream.Play.StreamNotFound");
+    player.wait_told("NetStream.Play.StreamNotFound");
+    assert!(origin.poll().is_none(), "it fetches for who was refused");
 }
