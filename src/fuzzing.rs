@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::limits;
 use crate::wire::aac::AudioSpecificConfig;
+use crate::wire::announcement::Announcement;
 use crate::wire::avc::Configuration;
 use crate::wire::flv::{Tag, TagKind};
 use crate::wire::http::{self, HttpError, Part};
@@ -199,7 +200,8 @@ fn assert_path(text: &str) {
 }
 
 /// An accepted name is one plain component of a path, and what is accepted says itself again.
-/// The input is the application and the stream, with a line feed between them, or a URL.
+/// The input is the application and the stream, with a line feed between them, or a URL, or what a
+/// process says of a stream.
 pub fn names(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Ok(url) = Url::parse(&text) {
@@ -207,6 +209,11 @@ pub fn names(data: &[u8]) {
         url.stream.iter().for_each(assert_plain);
         assert!(!url.host.contains(['/', '@', '?', ' ']) && url.port > 0);
         assert_eq!(Url::parse(&url.to_string()), Ok(url));
+    }
+    if let Some(said) = Announcement::parse(&text) {
+        // It becomes a file's name.
+        assert_eq!(Name::parse(said.id).map(|id| assert_plain(&id)), Ok(()));
+        assert_eq!(Announcement::parse(&said.to_string()), Some(said));
     }
     let (app, stream) = text.split_once('\n').unwrap_or((&text, ""));
     let Ok(request) = StreamRequest::parse(app, stream) else {

@@ -23,7 +23,7 @@ files_of() { # target
     handshake) echo server/handshake.rs wire/handshake.rs ;;
     http) echo wire/http.rs wire/http_path.rs ;;
     mpegts) echo wire/mpegts ;;
-    names) echo wire/name.rs wire/url.rs ;;
+    names) echo wire/announcement.rs wire/name.rs wire/url.rs ;;
     playlist) echo wire/m3u8.rs ;;
     segmenter) echo hls ;;
     session) echo session/server.rs session/connect.rs session/media.rs hub/registry.rs ;;

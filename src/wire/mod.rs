@@ -3,6 +3,7 @@
 pub mod aac;
 pub mod aggregate;
 pub mod amf0;
+pub mod announcement;
 pub mod avc;
 pub mod chunk;
 pub mod command;

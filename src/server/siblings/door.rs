@@ -154,3 +154,36 @@ fn errand(peer: &mut impl Read, ours: &Secret) -> io::Result<Errand> {
         _ => Err(io::Error::other("its request is of another version")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_knows_the_secret_is_let_in_and_nobody_else() {
+        let secret: Secret = core::array::from_fn(|index| u8::try_from(index).unwrap());
+        let come = |bytes: &[u8]| errand(&mut [&secret[..], bytes].concat().as_slice(), &secret);
+        assert!(matches!(come(b"P"), Ok(Errand::Play)));
+        let path = |bytes| match come(bytes) {
+            Ok(Errand::GiveUp(path)) => Some(path),
+            Ok(Errand::Play) | Err(_) => None,
+        };
+        assert_eq!(path(b"G\x00\x06live/a").as_deref(), Some("live/a"));
+        for wrong in [
+            &b""[..],
+            b"X",
+            b"G\x00",
+            b"G\x00\x06live/",
+            b"G\x00\x02\xff\xff",
+        ] {
+            assert!(come(wrong).is_err(), "{wrong:?}");
+        }
+        for index in 0..secret.len() {
+            let mut other = secret;
+            other[index] ^= 1;
+            let come = errand(&mut [&other[..], b"P"].concat().as_slice(), &secret);
+            assert!(come.is_err(), "{index}");
+        }
+        assert!(errand(&mut &secret[..31], &secret).is_err());
+    }
+}

@@ -17,6 +17,7 @@ use log::warn;
 use self::locks::Locks;
 use self::run_dir::{LOCK, RunDir, RunDirError, Secret};
 use crate::server::rarely::Rarely;
+use crate::wire::announcement::Announcement;
 
 /// What a process does with a stream that it holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -220,9 +221,15 @@ impl Siblings {
 
     /// Says that we have the lock at `place`.
     fn announce(&self, place: i64, name: &str) {
-        let text = format!("{name} {} {}\n", self.id, std::process::id());
+        let text = Announcement {
+            lock: name,
+            id: &self.id,
+            process: std::process::id(),
+        };
         let (file, temporary) = (announcement(place), format!("{}.tmp", self.id));
-        let written = self.directory.write(&file, &temporary, text.as_bytes());
+        let written = self
+            .directory
+            .write(&file, &temporary, text.to_string().as_bytes());
         if let Err(error) = written
             && self.failures.count(Instant::now()).is_some()
         {
@@ -267,17 +274,11 @@ impl Siblings {
     }
 }
 
-/// What is held, and by whom, as [`Siblings::announce`] has written it.
+/// What is held, and by whom.
 fn parse(text: &str) -> Option<(&str, Holder)> {
-    let (rest, process) = text.strip_suffix('\n')?.rsplit_once(' ')?;
-    let (name, id) = rest.rsplit_once(' ')?;
-    let is_id = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_id.then_some(())?;
-    let holder = Holder {
-        id: id.to_owned(),
-        process: process.parse().ok()?,
-    };
-    Some((name, holder))
+    let Announcement { lock, id, process } = Announcement::parse(text)?;
+    let id = id.to_owned();
+    Some((lock, Holder { id, process }))
 }
 
 /// The byte that stands for the process of this id, whatever the secret: who has another one must not
