@@ -112,6 +112,8 @@ fn claim(
         limits::SIBLING_CLAIM_DEADLINE
     });
     loop {
+        // Who gives the stream up at the last moment has not done so for nothing.
+        let is_last = Instant::now() >= until;
         let holder = match siblings.claim(Hold::Publish, name) {
             Ok(claim) => return Ok(claim),
             Err(Unclaimed::Failed(error)) => {
@@ -126,7 +128,7 @@ fn claim(
                 why = format!("{why}, which does not give it up ({error}): stop that process");
             }
         }
-        if Instant::now() >= until {
+        if is_last {
             return Err(Refusal::bad_name(why));
         }
         thread::sleep(limits::HLS_CLAIM_POLL);

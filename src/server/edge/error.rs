@@ -116,7 +116,8 @@ impl fmt::Display for OriginError {
             Cause::TooSlow => f.write_str("it is too slow"),
             Cause::Loop(address) => write!(
                 f,
-                "{address} is this server's own port: cluster.origin must name another server"
+                "{address} is this server's own port: cluster.origin must name another server, and \
+                 cluster.coworkers others"
             ),
         }
     }
