@@ -58,8 +58,9 @@ impl RunDirError {
     }
 }
 
-/// Where processes of user `uid` at this address meet, if the file does not say: below what the
-/// service manager or the login gives us, which is another directory for each way to start.
+/// Where processes of user `uid` at this address meet, if the file does not say: below the first of
+/// the directories for such files that there is. What the unit or the login of the user has made is found
+/// also by who was started in another way.
 pub fn default_path(uid: Uid, address: SocketAddr) -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     // systemd's may be a list.
@@ -67,8 +68,14 @@ pub fn default_path(uid: Uid, address: SocketAddr) -> PathBuf {
         let list = list.into_string().ok()?;
         list.split(':').next().map(PathBuf::from)
     });
+    let made = |path: String| {
+        let owner = fs::metadata(&path).map(|metadata| metadata.uid());
+        (owner.ok() == Some(uid.as_raw())).then(|| PathBuf::from(path))
+    };
     let directory = systemd
+        .or_else(|| made("/run/srs-lite".to_owned()))
         .or_else(|| geteuid().is_root().then(|| PathBuf::from("/run")))
+        .or_else(|| made(format!("/run/user/{uid}")))
         .or_else(|| variable("XDG_RUNTIME_DIR").map(PathBuf::from))
         .unwrap_or_else(|| PathBuf::from("/tmp"));
     let port = match address.ip().is_unspecified() {
