@@ -246,7 +246,8 @@ fn strangers_at_the_door_are_closed_and_logged_once() {
     let with = |more: &[u8]| [&secret[..], more].concat();
     // The last ones say nothing more and stay until they are closed.
     let words = [
-        [other, b"P".to_vec()].concat(),
+        // It would end the bystander.
+        [&other[..], b"G\0\x0elive/bystander"].concat(),
         vec![0; 64 * 1024],
         b"GET / HTTP/1.1\r\n\r\n".to_vec(),
         with(b"?"),

@@ -121,8 +121,9 @@ fn batch(names: &[String], feed: &Feed, ask: impl Fn(&str) -> Viewer) -> Vec<Pla
 /// the first of each stream, for whom it had to be fetched.
 fn report(servers: &[Server; 2], holders: &[usize], plays: &[Play]) {
     let shown = |server: &Server| {
-        let [all, siblings] =
-            [": plays live/", " sibling: plays"].map(|line| server.count_log(line));
+        // In this order: what comes between is no sibling too many.
+        let [siblings, all] =
+            [" sibling: plays", ": plays live/"].map(|line| server.count_log(line));
         all - siblings
     };
     eventually("all are in the logs", || {

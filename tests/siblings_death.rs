@@ -17,7 +17,7 @@ use support::hls::{self, Watch, await_playlist};
 use support::http::CONFIG;
 use support::peer::{Publisher, play, publish, publishing};
 use support::server::{Server, show};
-use support::siblings::{Meeting, Viewer, all_follow, fetches};
+use support::siblings::{Meeting, Viewer, all_follow};
 use support::temp::TempDir;
 
 /// Of each stream, at the process that lives.
@@ -52,7 +52,7 @@ fn players_go_on_when_the_publisher_of_a_killed_process_is_back() {
         let [killed, lives] = meeting.servers(CONFIG);
         let mut publisher = publishing(killed.address(), "back");
         let mut viewers = watched(&mut publisher, &lives, PLAYERS);
-        assert_eq!(fetches(&lives, "back"), 1);
+        lives.wait_log(&format!("live/back: comes from process {}", killed.id()));
         let dead = killed.id();
         killed.kill();
         drop(publisher);

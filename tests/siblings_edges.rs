@@ -50,8 +50,10 @@ fn players(port: &SharedPort, edges: &[Server], name: &str) -> Vec<Viewer> {
 
 /// Without siblings.
 fn count_players(server: &Server, name: &str) -> usize {
-    let all = server.count_log(&format!(": plays live/{name}"));
-    all - server.count_log(&format!(" sibling: plays live/{name}"))
+    // In this order: what comes between is no sibling too many.
+    let [siblings, all] = [" sibling", ""].map(|who| format!("{who}: plays live/{name}"));
+    let siblings = server.count_log(&siblings);
+    server.count_log(&all) - siblings
 }
 
 #[test]
@@ -59,9 +61,9 @@ fn the_origin_sees_one_pull_of_all_edges() {
     let origin = Server::origin("");
     let meeting = Meeting::new();
     let mut pulls = Vec::new();
-    for (name, run_dir) in [
-        ("together", meeting.config("")),
-        ("alone", "run_dir = \"\"\n".to_owned()),
+    for (name, run_dir, expected) in [
+        ("together", meeting.config(""), 1),
+        ("alone", "run_dir = \"\"\n".to_owned(), EDGES),
     ] {
         let port = SharedPort::loopback();
         let edges = edges(&origin, &port, &run_dir);
@@ -73,6 +75,7 @@ fn the_origin_sees_one_pull_of_all_edges() {
             player.until(next - 1);
             player.assert_undisturbed();
         }
+        origin.wait_log_times(&format!(": plays live/{name}"), expected);
         pulls.push(count_players(&origin, name));
     }
     assert_eq!(pulls, [1, EDGES]);
@@ -113,8 +116,10 @@ fn players_of_the_others_go_on_when_the_edge_that_pulls_is_killed() {
     for player in &mut players {
         player.until(next - 1);
     }
+    origin.wait_log_times(": plays live/killed", 2);
+    eventually("one of them pulls instead", || edges.iter().any(pulls));
     let pullers = edges.iter().filter(|edge| pulls(edge)).count();
-    assert_eq!(pullers, 1, "one of them pulls instead");
+    assert_eq!(pullers, 1);
     assert_eq!(count_players(&origin, "killed"), 2);
     show(&format!(
         "the edge that pulls is killed, {} players at three others | they go on within {} ms",
@@ -136,6 +141,7 @@ fn what_is_published_to_the_port_is_pulled_once() {
     for player in &mut players {
         player.until(next - 1);
     }
+    origin.wait_log(": plays live/there");
     assert_eq!(count_players(&origin, "there"), 1);
 }
 
