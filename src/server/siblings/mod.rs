@@ -332,3 +332,43 @@ impl Drop for Siblings {
         self.directory.remove(&format!("{}.sock", self.id));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_one_holder_and_who_gave_it_up_has_it_no_more() {
+        let path = std::env::temp_dir().join(format!("siblings-{}", std::process::id()));
+        RunDir::create(&path, None).unwrap();
+        let join = || Arc::new(Siblings::join(&path).unwrap());
+        let (one, other) = (join(), join());
+        let claim = |of: &Arc<Siblings>| of.claim(Hold::Publish, "live/a");
+        let first = claim(&one).unwrap();
+        let again = claim(&one).unwrap();
+        let holder = one.id.clone();
+        let elsewhere = |known: &str| {
+            let held = claim(&other).unwrap_err();
+            matches!(held, Unclaimed::Held(Some(holder)) if holder.id == known)
+        };
+        assert!(elsewhere(&holder) && other.holder(Hold::Pull, "live/a").is_none());
+        assert!(other.claim(Hold::Pull, "live/a").is_ok());
+        drop(first);
+        assert!(elsewhere(&holder) && one.holds("live/a") && !other.holds("live/a"));
+        assert_eq!(again.if_ours(|| 1), Some(1));
+        // Between claim and publish.
+        let mut ended = false;
+        one.give_up("live/a", || ended = true);
+        assert!(ended && again.if_ours(|| 1).is_none());
+        let theirs = claim(&other).unwrap();
+        assert!(one.holder(Hold::Publish, "live/a").is_some());
+        // The end of what it had is not the end of what another has.
+        drop(again);
+        assert!(claim(&one).is_err() && theirs.if_ours(|| 1).is_some());
+        drop(theirs);
+        assert_eq!(claim(&one).unwrap().if_ours(|| 1), Some(1));
+        drop((one, other));
+        assert!(!path.join(format!("{holder}.sock")).exists());
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}
