@@ -9,11 +9,11 @@ mod support;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 
 use support::clients::Client;
 use support::eventually;
+use support::hls::shipped_origins;
 use support::http::{Response, get};
 use support::netns::in_netns;
 use support::server::Server;
@@ -28,13 +28,7 @@ fn every_stream_plays_from_the_shared_port_whoever_has_it() {
         "every_stream_plays_from_the_shared_port_whoever_has_it",
         || {
             let directory = TempDir::new();
-            let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
-            let start = |file| Server::with_file_in(&conf.join(file), directory.path());
-            let servers = ["origin.hls.only1.conf", "origin.hls.only2.conf"].map(start);
-            for server in &servers {
-                server.wait_log("listening on rtmp ");
-                server.wait_log("listening on http ");
-            }
+            let servers = shipped_origins(directory.path());
             let (names, publishers) = publish(&servers);
             let http = SocketAddr::from(([127, 0, 0, 1], 8080));
             eventually("every stream has two segments", || {

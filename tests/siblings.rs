@@ -8,10 +8,10 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use support::eventually;
+use support::hls::shipped_origins;
 use support::media::Kind;
 use support::netns::in_netns;
 use support::peer::{Publisher, play, publishing};
@@ -44,13 +44,7 @@ struct Play {
 fn every_stream_plays_whichever_process_accepts() {
     in_netns("every_stream_plays_whichever_process_accepts", || {
         let directory = TempDir::new();
-        let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
-        let start = |file| Server::with_file_in(&conf.join(file), directory.path());
-        let servers = ["origin.hls.only1.conf", "origin.hls.only2.conf"].map(start);
-        for server in &servers {
-            server.wait_log("listening on rtmp ");
-            server.wait_log("listening on http ");
-        }
+        let servers = shipped_origins(directory.path());
         let (holders, publishers): (Vec<_>, Vec<_>) = publish(&servers).into_iter().unzip();
         let names: Vec<String> = publishers.iter().map(|one| one.name.clone()).collect();
         let feed = Feed::start(publishers);

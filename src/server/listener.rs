@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,7 +12,7 @@ use socket2::{SockAddr, Socket};
 
 use crate::limits;
 use crate::server::connection::{Connection, deadline};
-use crate::server::port::{Listener, Protocol};
+use crate::server::port::{Listener, NOWHERE, Protocol};
 use crate::server::siblings::door;
 use crate::server::thread::Role;
 use crate::server::{Server, http, rtmp};
@@ -54,9 +54,7 @@ fn admit(
     (socket, peer): (Socket, SockAddr),
     away: &mut TurnedAway,
 ) {
-    // A sibling's has no address.
-    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let peer = peer.as_socket().unwrap_or(nowhere);
+    let peer = peer.as_socket().unwrap_or(NOWHERE);
     let place = match server.connections.place(peer.ip(), protocol) {
         Ok(place) => place,
         Err(no_room) => {

@@ -25,6 +25,7 @@ pub mod publish;
 pub mod rarely;
 pub mod rhythm;
 pub mod rtmp;
+pub mod same_file;
 pub mod sender;
 pub mod siblings;
 pub mod signals;
@@ -53,7 +54,7 @@ use crate::server::port::Protocol;
 use crate::server::rarely::Rarely;
 use crate::server::rhythm::Rhythm;
 use crate::server::sender::Writer;
-use crate::server::siblings::{Hold, Siblings, scout};
+use crate::server::siblings::{Hold, Holder, Siblings, scout};
 use crate::server::thread::{Role, Threads};
 use crate::wire::name::StreamPath;
 
@@ -292,9 +293,12 @@ impl Server {
 
     /// Whether the stream at `path` is published here, or to a process that shares our port.
     pub fn has_publisher(&self, path: &str) -> bool {
-        let siblings = self.siblings.as_ref();
-        let elsewhere = siblings.and_then(|all| all.holder(Hold::Publish, path));
-        elsewhere.is_some() || self.registry.is_published(path)
+        self.holder(Hold::Publish, path).is_some() || self.registry.is_published(path)
+    }
+
+    /// The process that shares our port and holds the stream at `path`, if there is one.
+    pub fn holder(&self, hold: Hold, path: &str) -> Option<Holder> {
+        self.siblings.as_ref()?.holder(hold, path)
     }
 
     /// Ends who publishes the stream at `path`, which is a sibling's from now on.

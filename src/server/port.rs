@@ -32,6 +32,9 @@ impl fmt::Display for Protocol {
     }
 }
 
+/// The address of a sibling, or of our door for them: they have none of TCP's.
+pub const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
 /// A socket that listens.
 #[derive(Debug)]
 pub struct Listener {

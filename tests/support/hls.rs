@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::eventually;
 use super::peer::Publisher;
 use super::segments::picture;
+use super::server::Server;
 
 /// A server that writes HLS to `directory`, with `more` keys of `[hls]`.
 pub(crate) fn config(directory: &Path, more: &str) -> String {
@@ -231,4 +232,16 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// The two origins that are shipped, in a directory that they share; they listen.
+pub(crate) fn shipped_origins(directory: &Path) -> [Server; 2] {
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let start = |file| Server::with_file_in(&conf.join(file), directory);
+    let servers = ["origin.hls.only1.conf", "origin.hls.only2.conf"].map(start);
+    for server in &servers {
+        server.wait_log("listening on rtmp ");
+        server.wait_log("listening on http ");
+    }
+    servers
 }

@@ -42,9 +42,8 @@ impl OriginError {
         let taken = matches!(&self.cause, Cause::Refused(code, _) if code.ends_with("BadName"));
         self.phase == Phase::Media && taken
     }
-}
 
-impl OriginError {
+    /// Where the origin says that the stream is.
     pub(super) const fn redirect(&self) -> Option<&Url> {
         if let Cause::Redirect(Ok(url)) = &self.cause {
             Some(url)

@@ -190,9 +190,7 @@ impl Edge {
 
     /// Whether the stream can be somewhere else: origins must be asked, siblings have said so.
     fn may_have(&self, server: &Server, path: &str) -> bool {
-        let siblings = server.siblings.as_ref();
-        let held = || siblings.is_some_and(|all| all.holder(Hold::Publish, path).is_some());
-        !self.origins.is_empty() || held()
+        !self.origins.is_empty() || server.holder(Hold::Publish, path).is_some()
     }
 
     fn slots(&self) -> Option<(Counted, Counted)> {

@@ -85,40 +85,46 @@ impl Fetch {
             return;
         }
         loop {
-            if self.pull.is_published() {
+            let wait = if self.pull.is_published() {
                 // Here: it may be looked for again later, with what its players asked for.
                 self.claim = None;
-                if self.wait(deadline(limits::POLL)) {
-                    continue;
-                }
-                return;
-            }
-            match self.attempt(edge) {
-                Stop::Unwanted => {
-                    debug!("{path}: not wanted any more");
-                    return;
-                }
-                Stop::Nowhere => return,
-                Stop::Moved if self.moves < limits::MAX_MOVES => {
-                    self.moves = self.moves.saturating_add(1);
-                    if self.wait(deadline(limits::POLL)) {
-                        continue;
+                limits::POLL
+            } else {
+                match self.attempt(edge) {
+                    Stop::Unwanted => {
+                        debug!("{path}: not wanted any more");
+                        return;
                     }
-                    return;
+                    Stop::Nowhere => return,
+                    Stop::Moved if self.moves < limits::MAX_MOVES => {
+                        self.moves = self.moves.saturating_add(1);
+                        limits::POLL
+                    }
+                    Stop::Moved => {
+                        info!("{path}: it is not where it is said to be; trying again");
+                        self.back_off()
+                    }
+                    Stop::Over => {
+                        // Its players are kept as long as those of any stream without a publisher.
+                        info!("{path}: the origin says that it is over");
+                        self.back_off()
+                    }
+                    Stop::Failed(error) => {
+                        self.tell(&error, "trying again");
+                        self.back_off()
+                    }
                 }
-                Stop::Moved => info!("{path}: it is not where it is said to be; trying again"),
-                Stop::Over => {
-                    // Its players are kept as long as those of any stream without a publisher.
-                    info!("{path}: the origin says that it is over");
-                }
-                Stop::Failed(error) => self.tell(&error, "trying again"),
-            }
-            let watched = self.unproven.is_none();
-            let wait = self.backoff.next(watched);
+            };
             if !self.wait(deadline(wait)) {
                 return;
             }
         }
+    }
+
+    /// How long to wait before the next attempt.
+    fn back_off(&mut self) -> Duration {
+        let watched = self.unproven.is_none();
+        self.backoff.next(watched)
     }
 
     /// Says why an origin was left. Once; the attempts that follow are for those who look for them.

@@ -139,10 +139,9 @@ impl Fetch {
     /// publishes to a sibling what we have from a coworker.
     fn has_moved(&self, held: Option<(Hold, &Holder)>) -> bool {
         let path = &self.pull.stream.path;
-        let holder = |hold| self.server.siblings.as_ref()?.holder(hold, path);
         match held {
-            Some((hold, known)) => holder(hold).as_ref() != Some(known),
-            None => holder(Hold::Publish).is_some(),
+            Some((hold, known)) => self.server.holder(hold, path).as_ref() != Some(known),
+            None => self.server.holder(Hold::Publish, path).is_some(),
         }
     }
 

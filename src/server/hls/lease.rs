@@ -1,9 +1,11 @@
 //! The lock that keeps two processes from writing one stream.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::server::same_file::is_at;
 
 /// The right to write the files of one stream, among all processes that share the directory. The
 /// kernel takes it back when the process ends, however it ends.
@@ -45,15 +47,14 @@ impl Lease {
 
     /// Whether the file that is locked still is the one at its path.
     pub fn is_valid(&self) -> bool {
-        let (Ok(ours), Ok(there)) = (self.file.metadata(), fs::symlink_metadata(&self.path)) else {
-            return false;
-        };
-        (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+        is_at(&self.file, &self.path)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

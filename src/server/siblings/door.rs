@@ -2,7 +2,6 @@
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +15,7 @@ use crate::limits;
 use crate::server::connection::{Connection, deadline};
 use crate::server::handshake::Until;
 use crate::server::log::escape;
-use crate::server::port::{Listener, Protocol};
+use crate::server::port::{Listener, NOWHERE, Protocol};
 use crate::server::{Server, rtmp};
 
 /// A sibling wants to play: RTMP follows.
@@ -52,7 +51,7 @@ impl Siblings {
         };
         Ok(Listener {
             listener: listening().map_err(|error| RunDirError::new(&path, &error))?,
-            address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            address: NOWHERE,
             protocol: Protocol::Sibling,
         })
     }
@@ -89,8 +88,7 @@ impl Siblings {
         socket.set_write_timeout(Some(limits::SIBLING_CONNECT_DEADLINE))?;
         socket.set_send_buffer_size(limits::SOCKET_SEND_BYTES)?;
         socket.connect(&SockAddr::unix(self.directory.file(&door(&holder.id)))?)?;
-        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let connection = Connection::new(id, socket, nowhere, Protocol::Sibling, None);
+        let connection = Connection::new(id, socket, NOWHERE, Protocol::Sibling, None);
         let request = [&self.secret[..], request].concat();
         connection.write(&request, deadline(limits::SIBLING_CONNECT_DEADLINE))?;
         Ok(connection)

@@ -11,6 +11,7 @@ use nix::unistd::{Uid, geteuid};
 
 use crate::limits;
 use crate::server::privileges::Identity;
+use crate::server::same_file::is_at;
 
 /// Whoever knows it is a sibling.
 pub type Secret = [u8; 32];
@@ -172,10 +173,7 @@ impl RunDir {
 
     /// Whether the open file is the one called `name` in it.
     pub fn is_here(&self, file: &File, name: &str) -> bool {
-        let (Ok(ours), Ok(there)) = (file.metadata(), fs::symlink_metadata(self.file(name))) else {
-            return false;
-        };
-        (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+        is_at(file, &self.file(name))
     }
 
     fn create_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
