@@ -9,6 +9,7 @@ pub mod edge;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod fault;
+pub mod features;
 pub mod format;
 pub mod handshake;
 pub mod hls;
@@ -34,8 +35,8 @@ pub mod thread;
 use core::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ::log::warn;
@@ -49,6 +50,7 @@ use crate::server::capacity::Allowed;
 use crate::server::connection::{Connection, deadline};
 use crate::server::connections::Connections;
 use crate::server::edge::Edge;
+use crate::server::features::Features;
 use crate::server::hls::{Hls, janitor};
 use crate::server::port::Protocol;
 use crate::server::rarely::Rarely;
@@ -61,8 +63,10 @@ use crate::wire::name::StreamPath;
 /// What all threads of the process share.
 #[derive(Debug)]
 pub struct Server {
-    /// As read at start.
-    pub config: Config,
+    /// As read last.
+    config: RwLock<Arc<Config>>,
+    /// What is built in beside the core.
+    pub features: Features,
     /// The streams.
     pub registry: Arc<Registry<Writer>>,
     /// Of the senders.
@@ -141,7 +145,8 @@ pub fn start(
             players: Arc::new(AtomicUsize::new(0)),
         },
         hls: config.hls.clone().map(Hls::new),
-        config,
+        features: Features::of_this_build(&config),
+        config: RwLock::new(Arc::new(config)),
         threads: Threads::new(allowed.threads),
         edge,
         siblings: siblings.map(Arc::new),
@@ -191,7 +196,7 @@ fn look_after(server: &Arc<Server>) -> io::Result<()> {
         let server = Arc::clone(server);
         spawn(Role::Scout, Box::new(move || scout::run(&server)))?;
     }
-    if let Some((path, dispose)) = disposal(&server.config) {
+    if let Some((path, dispose)) = disposal(&server.config()) {
         let server = Arc::clone(server);
         spawn(
             Role::Janitor,
@@ -276,6 +281,12 @@ impl Running {
 }
 
 impl Server {
+    /// The configuration of this moment. Whoever decides several things by it keeps it meanwhile.
+    pub fn config(&self) -> Arc<Config> {
+        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&config)
+    }
+
     /// A number that no other connection or thread of this process has.
     pub fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
@@ -288,7 +299,7 @@ impl Server {
 
     /// Whether what is published here goes to an origin.
     pub fn is_edge(&self) -> bool {
-        self.config.cluster.mode == Mode::Remote
+        self.config().cluster.mode == Mode::Remote
     }
 
     /// Whether the stream at `path` is published here, or to a process that shares our port.
@@ -332,14 +343,15 @@ impl Server {
     ) -> Result<bool, Denial> {
         let stream = (path.app.as_str(), path.name.as_str());
         let who = (access, connection.peer.ip());
-        self.gate.check(&self.config.security, who, stream, queries)
+        self.gate
+            .check(&self.config().security, who, stream, queries)
     }
 
     /// Takes from the budget what a message of a stream with a body of `length` bytes will need: as it
     /// came, as chunks, and as an FLV tag if there may be players of these.
     pub fn charge(&self, length: usize) -> Option<Charge> {
         let remux = self
-            .config
+            .config()
             .http_server
             .as_ref()
             .is_some_and(|http| http.remux);

@@ -167,7 +167,8 @@ impl Publication {
                 request.queries(),
             )
             .map_err(|denial| Refusal::bad_name(denial.to_string()))?;
-        let config = &server.config.publish;
+        let config = server.config();
+        let config = &config.publish;
         let edge = server.edge.as_ref().filter(|_| server.is_edge());
         let sink = if let Some(edge) = edge {
             Sink::Origin(edge.forward(server, connection, request, session.via())?)

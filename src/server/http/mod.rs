@@ -29,7 +29,8 @@ mod index;
 
 /// Serves one connection to its end. The body of its thread.
 pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
-    let Some(config) = &server.config.http_server else {
+    let config = server.config();
+    let Some(config) = &config.http_server else {
         return;
     };
     let begun = Instant::now();
@@ -173,7 +174,7 @@ impl Peer<'_> {
                 Kind::Flv(_) | Kind::File => files::answer(&self.config.dir, &path, request, None),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
-                    match self.server.config.security.check(Access::Play, ip) {
+                    match self.server.config().security.check(Access::Play, ip) {
                         Err(refusal) => Answer::text(403, &refusal.to_string()),
                         Ok(()) => index::answer(self, request),
                     }
