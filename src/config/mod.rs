@@ -219,6 +219,16 @@ pub struct Play {
     pub play_wait: Duration,
 }
 
+impl Play {
+    /// Frames that are kept of a group of pictures; 0: none.
+    pub fn group_frames(&self) -> usize {
+        match self.gop_cache {
+            true => self.gop_cache_max_frames,
+            false => 0,
+        }
+    }
+}
+
 /// `mw_latency`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MergeTime {

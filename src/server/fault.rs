@@ -105,7 +105,7 @@ mod tests {
                 let source = (Source::Origin(address), patience);
                 Upstream::open(server, &self.edge, source, &request)
             };
-            let (upstream, _) = self.edge.follow(origin, open).unwrap();
+            let (upstream, _) = self.edge.follow(&origin, open).unwrap();
             upstream
         }
     }
