@@ -79,7 +79,7 @@ mod tests {
                 redirects: Vec::new(),
                 token_traverse: false,
             };
-            let allowed = capacity::allow(&config);
+            let allowed = capacity::allow(capacity::find(), &config);
             let listening = Listener {
                 listener: listener.into(),
                 address,

@@ -25,6 +25,7 @@ pub mod privileges;
 mod proc_net;
 pub mod publish;
 pub mod rarely;
+pub mod reload;
 pub mod rhythm;
 pub mod rtmp;
 pub mod same_file;
@@ -217,6 +218,25 @@ impl Running {
             // A panic there has been reported already.
             let _ = listening.thread.join();
         }
+    }
+
+    /// Serves this configuration from now on, with what the system allows; nothing that is connected ends.
+    pub fn reload(&self, config: Config, allowed: &Allowed) {
+        let server = &self.server;
+        ::log::set_max_level(config.log.level);
+        server.registry.keep(config.play.group_frames());
+        server.edge.reload(&config.cluster);
+        let per_address = config.connections_per_address();
+        server
+            .connections
+            .allow(config.max_connections, per_address);
+        server.budget.set(allowed.budget);
+        server.config.set(config);
+    }
+
+    /// The configuration of this moment.
+    pub fn config(&self) -> Arc<Config> {
+        self.server.config()
     }
 
     /// Whether nothing is connected any more.
