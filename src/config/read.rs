@@ -287,6 +287,7 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
     const MOUNT: &str = "[vhost]/[app]/[stream].flv";
     let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
     let enabled = switch("http_server.enabled");
+    let index = switch("http_server.index");
     let remux = switch("http_remux.enabled");
     let listen = listen(file, "http_server.listen", 8080);
     let dir = PathBuf::from("./html");
@@ -310,5 +311,10 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
         let message = "RTMP listens there; choose another port";
         file.refuse("http_server.listen", message);
     }
-    Some(HttpServer { listen, dir, remux })
+    Some(HttpServer {
+        listen,
+        dir,
+        index,
+        remux,
+    })
 }

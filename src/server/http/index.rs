@@ -16,6 +16,9 @@ pub(super) fn answer(peer: &Peer<'_>, request: &Request<'_>) -> Answer {
             return own;
         }
     }
+    if let Some(page) = peer.page(request) {
+        return page;
+    }
     let mut page = String::from(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <title>srs-lite</title>\n<h1>Live streams of this process</h1>\n<ul>\n",

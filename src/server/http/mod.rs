@@ -78,13 +78,13 @@ struct Peer<'s> {
 }
 
 /// What is answered.
-struct Answer {
-    status: u16,
-    head: Head,
-    body: Body,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: Head,
+    pub(super) body: Body,
 }
 
-enum Body {
+pub(super) enum Body {
     /// None, whatever was asked.
     Nothing,
     /// Its length is in the head already, as for the next.
@@ -171,7 +171,9 @@ impl Peer<'_> {
             None => not_found(),
             Some(path) => match &path.kind {
                 Kind::Flv(stream) if self.config.remux => return self.play(request, stream),
-                Kind::Flv(_) | Kind::File => files::answer(&self.config.dir, &path, request, None),
+                Kind::Flv(_) | Kind::File => self
+                    .page(request)
+                    .unwrap_or_else(|| files::answer(&self.config.dir, &path, request, None)),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
                     match self.server.config().security.check(Access::Play, ip) {
@@ -195,6 +197,13 @@ impl Peer<'_> {
             },
         };
         self.send(answer, request.keep_alive, request.method == Method::Head)
+    }
+
+    /// The live page, or what belongs to it; if it is shown.
+    fn page(&self, request: &Request<'_>) -> Option<Answer> {
+        let page = self.server.features.page.as_ref();
+        let page = page.filter(|_| self.config.index)?;
+        page.answer(self.server, request.path)
     }
 
     /// Waits for the stream.
@@ -292,7 +301,7 @@ impl Answer {
     }
 
     /// Text that is made for this request.
-    fn page(status: u16, content_type: &str, body: String) -> Self {
+    pub(super) fn page(status: u16, content_type: &str, body: String) -> Self {
         let head = Head::new(status, now())
             .field("Content-Type", content_type)
             .field("Cache-Control", "no-cache")
@@ -310,7 +319,7 @@ impl Answer {
     clippy::disallowed_methods,
     reason = "a response says when it was made [HTTP §6.6.1]"
 )]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
