@@ -349,6 +349,9 @@ pub const SMALL_FILE_BYTES: u64 = 16 * 1024;
 /// Streams on the index page.
 pub const MAX_LISTED_STREAMS: usize = 1000;
 
+/// How old the live page may be: whoever asks in this time gets the same one.
+pub const PAGE_KEPT: Duration = Duration::from_secs(1);
+
 /// Edges a stream may pass on its way from the origin. A loop ends here.
 pub const MAX_EDGE_HOPS: u32 = 8;
 

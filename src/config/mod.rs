@@ -293,6 +293,8 @@ pub struct HttpServer {
     pub listen: Vec<ListenAddress>,
     /// Its files are served.
     pub dir: PathBuf,
+    /// `index`: whether `/` is the live page, not only a list.
+    pub index: bool,
     /// `[http_remux]`: whether live streams are served as `/app/stream.flv`.
     pub remux: bool,
 }
