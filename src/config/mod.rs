@@ -11,6 +11,7 @@ use crate::limits;
 use self::document::Document;
 pub use self::error::ConfigError;
 pub use self::security::{Access, Refusal, Security};
+pub use self::srs::why_not;
 use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
 
