@@ -12,6 +12,7 @@ pub use self::changes::{Changes, Values};
 use self::document::Document;
 pub use self::error::ConfigError;
 pub use self::security::{Access, Refusal, Security};
+pub use self::srs::why_not;
 use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
 
