@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::server::Server;
+use crate::server::edge::links::Link;
 use crate::session::client::{ClientRequest, Purpose};
 use crate::session::server::Via;
 use crate::wire::name::StreamRequest;
@@ -55,6 +56,8 @@ impl Drop for Wanted {
     fn drop(&mut self) {
         if let Some(edge) = &self.server.edge {
             edge.requests().remove(&self.path);
+            edge.links
+                .remove(&Link::Pull(core::mem::take(&mut self.path)));
         }
     }
 }
