@@ -1,6 +1,7 @@
 //! Stream path → stream. Handles undo themselves on drop; no path leaves a stream busy.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::hub::tally::{Tally, Total};
 pub struct Registry<W> {
     streams: Mutex<Streams<W>>,
     /// Frames kept of a group of pictures, per stream.
-    max_frames: usize,
+    max_frames: AtomicUsize,
     total: Arc<Total>,
 }
 
@@ -61,7 +62,7 @@ impl<W> Registry<W> {
                 by_path: HashMap::new(),
                 closed: false,
             }),
-            max_frames,
+            max_frames: AtomicUsize::new(max_frames),
             total: Arc::default(),
         }
     }
@@ -82,6 +83,12 @@ impl<W> Registry<W> {
     /// The streams there are.
     pub fn streams(&self) -> Vec<Arc<Stream<W>>> {
         self.lock().by_path.values().map(Arc::clone).collect()
+    }
+
+    /// From now on, so many frames of each group of pictures will be kept: of a stream that somebody
+    /// begins to feed, or that another player wants.
+    pub fn keep(&self, max_frames: usize) {
+        self.max_frames.store(max_frames, Ordering::Relaxed);
     }
 
     /// Begins to feed the stream at `path`.
@@ -183,13 +190,18 @@ impl<W> Registry<W> {
         }
     }
 
+    fn max_frames(&self) -> usize {
+        self.max_frames.load(Ordering::Relaxed)
+    }
+
     fn entry(&self, streams: &mut Streams<W>, path: &str) -> Arc<Stream<W>> {
         if let Some(stream) = streams.by_path.get(path) {
+            stream.keep(self.max_frames());
             return Arc::clone(stream);
         }
         let path: Arc<str> = Arc::from(path);
-        let stream = Stream::new(Arc::clone(&path), self.max_frames, Arc::clone(&self.total));
-        let stream = Arc::new(stream);
+        let (frames, total) = (self.max_frames(), Arc::clone(&self.total));
+        let stream = Arc::new(Stream::new(Arc::clone(&path), frames, total));
         streams.by_path.insert(path, Arc::clone(&stream));
         stream
     }

@@ -117,10 +117,8 @@ impl Fetch {
 
     /// Says where the stream comes from.
     fn set_link(&self, from: Option<&str>) {
-        if let Some(edge) = &self.server.edge {
-            let link = Link::Pull(self.pull.stream.path.to_string());
-            edge.links.set(link, from);
-        }
+        let link = Link::Pull(self.pull.stream.path.to_string());
+        self.server.edge.links.set(link, from);
     }
 
     /// Whether to stop although the source goes on; one that has media is kept for a while.

@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::{Buf, BytesMut};
 use log::debug;
 
-use crate::config::{Access, HttpServer, key_of};
+use crate::config::{Access, key_of};
 use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
@@ -30,15 +30,10 @@ mod index;
 
 /// Serves one connection to its end. The body of its thread.
 pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
-    let config = server.config();
-    let Some(config) = &config.http_server else {
-        return;
-    };
     let begun = Instant::now();
     let mut peer = Peer {
         server,
         connection,
-        config,
         requests: 0,
         refused: 0,
     };
@@ -73,7 +68,6 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
 struct Peer<'s> {
     server: &'s Arc<Server>,
     connection: &'s Arc<Connection>,
-    config: &'s HttpServer,
     requests: u64,
     refused: u64,
 }
@@ -167,17 +161,18 @@ impl Peer<'_> {
     }
 
     fn answer(&mut self, request: &Request<'_>) -> io::Result<Next> {
-        let answer = match HttpPath::parse(request.path) {
+        let config = self.server.config();
+        let answer = match HttpPath::parse(request.path).zip(config.http_server.as_ref()) {
             _ if request.method == Method::Options => options(),
             None => not_found(),
-            Some(path) => match &path.kind {
-                Kind::Flv(stream) if self.config.remux => return self.play(request, stream),
-                Kind::Flv(_) | Kind::File => files::answer(&self.config.dir, &path, request, None),
+            Some((path, http)) => match &path.kind {
+                Kind::Flv(stream) if http.remux => return self.play(request, stream),
+                Kind::Flv(_) | Kind::File => files::answer(&http.dir, &path, request, None),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
-                    match self.server.config().security.check(Access::Play, ip) {
+                    match config.security.check(Access::Play, ip) {
                         Err(refusal) => Answer::text(403, &refusal.to_string()),
-                        Ok(()) => index::answer(self, request),
+                        Ok(()) => index::answer(self, http, request),
                     }
                 }
                 Kind::Playlist(stream) | Kind::Segment(stream) => {
@@ -189,7 +184,7 @@ impl Peer<'_> {
                         Err(denial) => Answer::text(403, &denial.to_string()),
                         Ok(by_key) => {
                             let key = key_of(request.query).filter(|_| by_key);
-                            let answer = files::answer(&self.config.dir, &path, request, key);
+                            let answer = files::answer(&http.dir, &path, request, key);
                             if matches!(path.kind, Kind::Playlist(_)) && answer.status < 400 {
                                 self.connection.set_activity(Some(Activity::Plays {
                                     how: How::Hls,

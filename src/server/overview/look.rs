@@ -12,7 +12,6 @@ use crate::server::Server;
 use crate::server::activity::{Activity, How};
 use crate::server::connection::Connection;
 use crate::server::edge::links::Link;
-use crate::server::hls::Hls;
 use crate::server::port::Protocol;
 use crate::server::rates::{Counts, Of, Rate, View};
 use crate::server::sender::Writer;
@@ -41,7 +40,7 @@ impl Overview {
             }
         }
         look.links(&mut streams);
-        let hls = server.hls.as_ref().map(Hls::states).unwrap_or_default();
+        let hls = server.hls.states();
         for (path, view) in &mut streams {
             view.hls = hls.get(&**path).copied();
         }
@@ -180,10 +179,7 @@ impl Look<'_> {
 
     /// Where streams come from, and go to.
     fn links(&self, streams: &mut Streams) {
-        let Some(edge) = &self.server.edge else {
-            return;
-        };
-        for (link, at) in edge.links.all() {
+        for (link, at) in self.server.edge.links.all() {
             let view = LinkView { at };
             match link {
                 Link::Pull(path) => {
