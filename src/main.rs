@@ -26,6 +26,8 @@ srs-lite, a small RTMP relay: edges and origins that share one port.
 
   srs-lite -c FILE       run with the configuration of FILE, in the foreground
   srs-lite -t -c FILE    test FILE, and neither run nor bind a port
+  srs-lite --from-srs FILE
+                         say a configuration of SRS in the words of srs-lite
   srs-lite -v            show the version
   srs-lite -h            show this help
 
@@ -49,6 +51,10 @@ fn main() -> ExitCode {
         Command::Test(path) => Config::load(&path)
             .map_err(said)
             .and_then(|_| say(&format!("{}: ok\n", path.display()))),
+        #[cfg(feature = "from-srs")]
+        Command::FromSrs(path) => srs_lite::from_srs::convert_file(&path)
+            .map_err(said)
+            .and_then(|toml| say(&toml)),
         Command::Run(path) => {
             allocator::tune();
             Source::open(path).map_err(said).and_then(run)
@@ -64,6 +70,8 @@ enum Command {
     Help,
     Version,
     Test(PathBuf),
+    #[cfg(feature = "from-srs")]
+    FromSrs(PathBuf),
     Run(PathBuf),
 }
 
@@ -75,6 +83,8 @@ fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lex
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('v' | 'V') | Arg::Long("version") => return Ok(Command::Version),
+            #[cfg(feature = "from-srs")]
+            Arg::Long("from-srs") => return Ok(Command::FromSrs(parser.value()?.into())),
             Arg::Short('t') => is_test = true,
             Arg::Short('c') if file.is_none() => file = Some(PathBuf::from(parser.value()?)),
             Arg::Short('c') => return Err("`-c` is there twice".into()),

@@ -18,6 +18,8 @@ pub mod http;
 pub mod listener;
 pub mod log;
 pub mod pace;
+#[cfg(feature = "page")]
+mod page;
 pub mod pid;
 pub mod play;
 pub mod port;

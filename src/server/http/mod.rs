@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::{Buf, BytesMut};
 use log::debug;
 
-use crate::config::{Access, key_of};
+use crate::config::{Access, HttpServer, key_of};
 use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
@@ -72,13 +72,13 @@ struct Peer<'s> {
 }
 
 /// What is answered.
-struct Answer {
-    status: u16,
-    head: Head,
-    body: Body,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: Head,
+    pub(super) body: Body,
 }
 
-enum Body {
+pub(super) enum Body {
     /// None, whatever was asked.
     Nothing,
     /// Its length is in the head already, as for the next.
@@ -166,7 +166,9 @@ impl Peer<'_> {
             None => not_found(),
             Some((path, http)) => match &path.kind {
                 Kind::Flv(stream) if http.remux => return self.play(request, stream),
-                Kind::Flv(_) | Kind::File => files::answer(&http.dir, &path, request, None),
+                Kind::Flv(_) | Kind::File => self
+                    .page(http, request)
+                    .unwrap_or_else(|| files::answer(&http.dir, &path, request, None)),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
                     match config.security.check(Access::Play, ip) {
@@ -190,6 +192,13 @@ impl Peer<'_> {
             },
         };
         self.send(answer, request.keep_alive, request.method == Method::Head)
+    }
+
+    /// The live page, or what belongs to it; if it is shown.
+    fn page(&self, http: &HttpServer, request: &Request<'_>) -> Option<Answer> {
+        let page = self.server.features.page.as_ref();
+        let page = page.filter(|_| http.index)?;
+        page.answer(self.server, request.path)
     }
 
     /// Waits for the stream.
@@ -287,7 +296,7 @@ impl Answer {
     }
 
     /// Text that is made for this request.
-    fn page(status: u16, content_type: &str, body: String) -> Self {
+    pub(super) fn page(status: u16, content_type: &str, body: String) -> Self {
         let head = Head::new(status, now())
             .field("Content-Type", content_type)
             .field("Cache-Control", "no-cache")
@@ -305,7 +314,7 @@ impl Answer {
     clippy::disallowed_methods,
     reason = "a response says when it was made [HTTP §6.6.1]"
 )]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
