@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use srs_lite::config::{Config, HttpServer};
 use srs_lite::from_srs::{convert, convert_file};
@@ -272,4 +273,20 @@ fn the_files_of_the_reuse_port_manual_become_those_that_come_with_srs_lite() {
         }
         assert_eq!(theirs, expected, "{name}");
     }
+}
+
+#[test]
+fn the_command_prints_the_result_or_one_line_of_why_not() {
+    let run = |file: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_srs-lite"));
+        command.args(["--from-srs", file]).output().unwrap()
+    };
+    let done = run("tests/from_srs/edge.conf");
+    let expected = fs::read("tests/from_srs/edge.toml").unwrap();
+    assert_eq!((done.status.code(), done.stdout), (Some(0), expected));
+    let refused = run("conf/edge.conf");
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), refused.stdout), (Some(1), vec![]));
+    assert!(error.starts_with("srs-lite: conf/edge.conf:3:"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
 }
