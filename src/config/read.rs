@@ -236,12 +236,12 @@ fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
             "seconds from 1 to 86400",
             |value| value::seconds(value, 1..=86_400),
         ),
-        td_ratio: file.read(
+        td_ratio: f64::from_bits(file.read(
             "hls.hls_td_ratio",
-            1.0,
+            1.0_f64.to_bits(),
             "a number from 1.0 to 10.0",
-            |value| value::ratio(value, 1.0..=10.0),
-        ),
+            |value| value::ratio(value, 1.0..=10.0).map(f64::to_bits),
+        )),
         cleanup: file.read("hls.hls_cleanup", true, "true or false", switch),
         dispose: file
             .read(

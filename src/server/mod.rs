@@ -1,10 +1,12 @@
 //! Threads, sockets and files: the only layer that blocks.
 
 pub mod access;
+pub mod activity;
 pub mod allocator;
 pub mod capacity;
 pub mod connection;
 pub mod connections;
+pub mod current;
 pub mod edge;
 pub mod error;
 #[cfg(test)]
@@ -16,6 +18,7 @@ pub mod hls;
 pub mod http;
 pub mod listener;
 pub mod log;
+pub mod overview;
 pub mod pace;
 #[cfg(feature = "page")]
 mod page;
@@ -26,6 +29,8 @@ pub mod privileges;
 mod proc_net;
 pub mod publish;
 pub mod rarely;
+pub mod rates;
+pub mod reload;
 pub mod rhythm;
 pub mod rtmp;
 pub mod same_file;
@@ -33,13 +38,14 @@ pub mod sender;
 pub mod siblings;
 pub mod signals;
 pub mod thread;
+pub mod totals;
+mod watch;
 
 use core::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ::log::warn;
 
@@ -51,22 +57,26 @@ use crate::server::access::{Denial, Gate};
 use crate::server::capacity::Allowed;
 use crate::server::connection::{Connection, deadline};
 use crate::server::connections::Connections;
+use crate::server::current::Current;
 use crate::server::edge::Edge;
 use crate::server::features::Features;
 use crate::server::hls::{Hls, janitor};
+use crate::server::overview::Ids;
 use crate::server::port::Protocol;
 use crate::server::rarely::Rarely;
+use crate::server::rates::Rates;
 use crate::server::rhythm::Rhythm;
 use crate::server::sender::Writer;
 use crate::server::siblings::{Hold, Holder, Siblings, scout};
 use crate::server::thread::{Role, Threads};
+use crate::server::totals::Totals;
 use crate::wire::name::StreamPath;
 
 /// What all threads of the process share.
 #[derive(Debug)]
 pub struct Server {
     /// As read last.
-    config: RwLock<Arc<Config>>,
+    config: Current,
     /// What is built in beside the core.
     pub features: Features,
     /// The streams.
@@ -75,12 +85,12 @@ pub struct Server {
     pub rhythm: Rhythm,
     /// Every thread but main's and those that wait for signals.
     pub threads: Threads,
-    /// If streams can come from elsewhere.
-    pub edge: Option<Edge>,
+    /// How streams come from elsewhere.
+    pub edge: Edge,
     /// Those who share our port, if we want to know them.
     pub siblings: Option<Arc<Siblings>>,
-    /// If streams are written to disk.
-    pub hls: Option<Hls>,
+    /// The streams that are written to disk.
+    pub hls: Hls,
     /// Those that others opened to us.
     connections: Arc<Connections>,
     ids: AtomicU64,
@@ -92,6 +102,14 @@ pub struct Server {
     gate: Gate,
     /// Connections that were closed for want of room.
     shed: Rarely,
+    /// Since when it runs.
+    since: Instant,
+    /// Since then.
+    pub totals: Totals,
+    /// Lately.
+    pub rates: Rates,
+    /// What others call what is here.
+    pub names: Ids,
 }
 
 /// A running server. Dropped without [`Running::stop`], its threads go on.
@@ -131,26 +149,23 @@ pub fn start(
 ) -> Result<Running, StartError> {
     let rtmp = sockets.iter().filter(|at| at.protocol == Protocol::Rtmp);
     let addresses = rtmp.map(|at| at.address).collect();
-    let elsewhere = siblings.is_some() || !config.cluster.origins.is_empty();
-    let edge = elsewhere.then(|| Edge::new(&config.cluster, addresses));
-    let max_frames = if config.play.gop_cache {
-        config.play.gop_cache_max_frames
-    } else {
-        0
-    };
+    let edge = Edge::new(&config.cluster, addresses);
     let (most, per_address) = (config.max_connections, config.connections_per_address());
+    let registry = Registry::new(config.play.group_frames());
+    let features = Features::of_this_build(&config);
+    let config = Current::new(config);
     let server = Arc::new(Server {
-        registry: Arc::new(Registry::new(max_frames)),
+        registry: Arc::new(registry),
         rhythm: Rhythm {
-            merge_time: config.play.mw_latency,
-            publisher_wait: config.publish.publisher_wait,
+            config: config.clone(),
             players: Arc::new(AtomicUsize::new(0)),
         },
-        hls: config.hls.clone().map(Hls::new),
-        features: Features::of_this_build(&config),
-        config: RwLock::new(Arc::new(config)),
+        hls: Hls::default(),
+        features,
+        config,
         threads: Threads::new(allowed.threads),
         edge,
+        totals: Totals::new(siblings.as_ref().map(|all| Arc::clone(&all.traffic))),
         siblings: siblings.map(Arc::new),
         connections: Arc::new(Connections::new(most, per_address)),
         ids: AtomicU64::new(1),
@@ -159,6 +174,9 @@ pub fn start(
         budget: Arc::new(Budget::new(allowed.budget)),
         gate: Gate::default(),
         shed: Rarely::default(),
+        since: Instant::now(),
+        rates: Rates::default(),
+        names: Ids::default(),
     });
     let sockets = sockets.into_iter();
     let listeners = sockets.map(|socket| listen(&server, socket));
@@ -194,24 +212,10 @@ fn look_after(server: &Arc<Server>) -> io::Result<()> {
         let spawned = server.threads.spawn(role, server.next_id(), body);
         spawned.map(|_| ())
     };
-    if server.edge.is_some() {
-        let server = Arc::clone(server);
-        spawn(Role::Scout, Box::new(move || scout::run(&server)))?;
-    }
-    if let Some((path, dispose)) = disposal(&server.config()) {
-        let server = Arc::clone(server);
-        spawn(
-            Role::Janitor,
-            Box::new(move || janitor::run(&server, &path, dispose)),
-        )?;
-    }
-    Ok(())
-}
-
-/// Where idle streams are removed from the disk, and when; if they are.
-fn disposal(config: &Config) -> Option<(PathBuf, Duration)> {
-    let hls = config.hls.as_ref()?;
-    Some((hls.path.clone(), hls.dispose?))
+    let [watch, scout, janitor] = [0; 3].map(|_| Arc::clone(server));
+    spawn(Role::Watch, Box::new(move || watch::run(&watch)))?;
+    spawn(Role::Scout, Box::new(move || scout::run(&scout)))?;
+    spawn(Role::Janitor, Box::new(move || janitor::run(&janitor)))
 }
 
 impl Running {
@@ -237,6 +241,25 @@ impl Running {
             // A panic there has been reported already.
             let _ = listening.thread.join();
         }
+    }
+
+    /// Serves this configuration from now on, with what the system allows; nothing that is connected ends.
+    pub fn reload(&self, config: Config, allowed: &Allowed) {
+        let server = &self.server;
+        ::log::set_max_level(config.log.level);
+        server.registry.keep(config.play.group_frames());
+        server.edge.reload(&config.cluster);
+        let per_address = config.connections_per_address();
+        server
+            .connections
+            .allow(config.max_connections, per_address);
+        server.budget.set(allowed.budget);
+        server.config.set(config);
+    }
+
+    /// The configuration of this moment.
+    pub fn config(&self) -> Arc<Config> {
+        self.server.config()
     }
 
     /// Whether nothing is connected any more.
@@ -285,8 +308,7 @@ impl Running {
 impl Server {
     /// The configuration of this moment. Whoever decides several things by it keeps it meanwhile.
     pub fn config(&self) -> Arc<Config> {
-        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&config)
+        self.config.get()
     }
 
     /// A number that no other connection or thread of this process has.
@@ -320,9 +342,7 @@ impl Server {
             return;
         };
         siblings.give_up(path, || self.registry.unpublish(path));
-        if let Some(hls) = &self.hls {
-            hls.give_up(path);
-        }
+        self.hls.give_up(path);
     }
 
     /// Whether nobody else is accepted, and everything is to end before long.
@@ -365,6 +385,7 @@ impl Server {
 
     /// Says, now and then, that a connection was closed for want of room.
     fn shed(&self, why: impl fmt::Display) {
+        self.totals.shed.more();
         if let Some(others) = self.shed.count(Instant::now()) {
             warn!("no room for another connection: {why}; {others} more since it was last said");
         }

@@ -96,7 +96,9 @@ impl Upstream {
         }
         let peer = socket.peer_addr().map_err(io(Phase::Connect))?;
         set_options(&SockRef::from(&socket)).map_err(io(Phase::Connect))?;
-        let connection = Connection::new(id, socket.into(), peer, Protocol::Rtmp, None);
+        let total = Arc::clone(&server.totals.upstream);
+        let socket = socket.into();
+        let connection = Connection::new(id, socket, peer, Protocol::Rtmp, total, None);
         let request = ClientRequest {
             host: address.to_string(),
             ..request.clone()
@@ -280,16 +282,20 @@ impl Edge {
             let Some(address) = redirect.and_then(|url| self.allows(url)) else {
                 break;
             };
-            result = attempt(address);
+            result = attempt(&address);
         }
         result
     }
 
     /// Where a redirection leads, if we may go there. Stream and application stay ours.
-    fn allows(&self, url: &Url) -> Option<&OriginAddress> {
-        let origins = self.origins.iter().map(|origin| &origin.address);
-        let mut allowed = origins.chain(&self.redirects);
-        allowed.find(|known| known.port == url.port && known.host.eq_ignore_ascii_case(&url.host))
+    fn allows(&self, url: &Url) -> Option<OriginAddress> {
+        let upstreams = self.upstreams();
+        let origins = upstreams.origins.iter().map(|origin| &origin.address);
+        let mut allowed = origins.chain(&upstreams.redirects);
+        let is_it = |known: &&OriginAddress| {
+            known.port == url.port && known.host.eq_ignore_ascii_case(&url.host)
+        };
+        allowed.find(is_it).cloned()
     }
 
     /// Our address, if the connection has come out at one of our own listeners' addresses.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::server::Server;
+use crate::server::edge::links::Link;
 use crate::session::client::{ClientRequest, Purpose};
 use crate::session::server::Via;
 use crate::wire::name::StreamRequest;
@@ -39,8 +40,8 @@ impl Wanted {
     pub fn take_turn(&mut self) -> ClientRequest {
         let turn = self.newest;
         self.newest = !turn;
-        let edge = self.server.edge.as_ref().filter(|_| turn);
-        let newest = edge.and_then(|edge| edge.requests().get(&self.path).cloned());
+        let newest = || self.server.edge.requests().get(&self.path).cloned();
+        let newest = turn.then(newest).flatten();
         newest.unwrap_or_else(|| self.proven.clone())
     }
 
@@ -53,9 +54,10 @@ impl Wanted {
 
 impl Drop for Wanted {
     fn drop(&mut self) {
-        if let Some(edge) = &self.server.edge {
-            edge.requests().remove(&self.path);
-        }
+        let edge = &self.server.edge;
+        edge.requests().remove(&self.path);
+        let path = core::mem::take(&mut self.path);
+        edge.links.remove(&Link::Pull(path));
     }
 }
 

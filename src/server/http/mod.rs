@@ -14,6 +14,7 @@ use crate::config::{Access, HttpServer, key_of};
 use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
+use crate::server::activity::{Activity, How};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::play::{self, Denied};
@@ -29,15 +30,10 @@ mod index;
 
 /// Serves one connection to its end. The body of its thread.
 pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
-    let config = server.config();
-    let Some(config) = &config.http_server else {
-        return;
-    };
     let begun = Instant::now();
     let mut peer = Peer {
         server,
         connection,
-        config,
         requests: 0,
         refused: 0,
     };
@@ -72,7 +68,6 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
 struct Peer<'s> {
     server: &'s Arc<Server>,
     connection: &'s Arc<Connection>,
-    config: &'s HttpServer,
     requests: u64,
     refused: u64,
 }
@@ -166,19 +161,20 @@ impl Peer<'_> {
     }
 
     fn answer(&mut self, request: &Request<'_>) -> io::Result<Next> {
-        let answer = match HttpPath::parse(request.path) {
+        let config = self.server.config();
+        let answer = match HttpPath::parse(request.path).zip(config.http_server.as_ref()) {
             _ if request.method == Method::Options => options(),
             None => not_found(),
-            Some(path) => match &path.kind {
-                Kind::Flv(stream) if self.config.remux => return self.play(request, stream),
+            Some((path, http)) => match &path.kind {
+                Kind::Flv(stream) if http.remux => return self.play(request, stream),
                 Kind::Flv(_) | Kind::File => self
-                    .page(request)
-                    .unwrap_or_else(|| files::answer(&self.config.dir, &path, request, None)),
+                    .page(http, request)
+                    .unwrap_or_else(|| files::answer(&http.dir, &path, request, None)),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
-                    match self.server.config().security.check(Access::Play, ip) {
+                    match config.security.check(Access::Play, ip) {
                         Err(refusal) => Answer::text(403, &refusal.to_string()),
-                        Ok(()) => index::answer(self, request),
+                        Ok(()) => index::answer(self, http, request),
                     }
                 }
                 Kind::Playlist(stream) | Kind::Segment(stream) => {
@@ -190,7 +186,15 @@ impl Peer<'_> {
                         Err(denial) => Answer::text(403, &denial.to_string()),
                         Ok(by_key) => {
                             let key = key_of(request.query).filter(|_| by_key);
-                            files::answer(&self.config.dir, &path, request, key)
+                            let answer = files::answer(&http.dir, &path, request, key);
+                            if matches!(path.kind, Kind::Playlist(_)) && answer.status < 400 {
+                                self.connection.set_activity(Some(Activity::Plays {
+                                    how: How::Hls,
+                                    path: stream.to_string().into(),
+                                    gauge: None,
+                                }));
+                            }
+                            answer
                         }
                     }
                 }
@@ -200,9 +204,9 @@ impl Peer<'_> {
     }
 
     /// The live page, or what belongs to it; if it is shown.
-    fn page(&self, request: &Request<'_>) -> Option<Answer> {
+    fn page(&self, http: &HttpServer, request: &Request<'_>) -> Option<Answer> {
         let page = self.server.features.page.as_ref();
-        let page = page.filter(|_| self.config.index)?;
+        let page = page.filter(|_| http.index)?;
         page.answer(self.server, request.path)
     }
 
