@@ -17,6 +17,7 @@ pub mod hls;
 pub mod http;
 pub mod listener;
 pub mod log;
+pub mod notify;
 pub mod pace;
 #[cfg(feature = "page")]
 mod page;
@@ -241,9 +242,15 @@ impl Running {
         self.server.config()
     }
 
+    /// How many connections and streams there are.
+    pub fn counts(&self) -> (usize, usize) {
+        let server = &self.server;
+        (server.connections.count(), server.registry.count())
+    }
+
     /// Whether nothing is connected any more.
     pub fn is_idle(&self) -> bool {
-        self.server.connections.is_empty()
+        self.server.connections.count() == 0
     }
 
     /// Ends everything: players get what is queued for them, and are told; what has not ended
