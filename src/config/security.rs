@@ -4,6 +4,7 @@ use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
+use super::error::ConfigError;
 use super::stream_key::{self, StreamKey, Verdict};
 
 /// `[security]`: rules by address, in SRS's order: who is denied, then who is allowed.
@@ -56,6 +57,14 @@ impl Security {
             keys: Vec::new(),
             key_file: None,
         }
+    }
+
+    /// Adds the keys of `security.key_file`.
+    pub(super) fn read_key_file(&mut self) -> Result<(), ConfigError> {
+        if let Some(path) = &self.key_file {
+            self.keys.append(&mut StreamKey::read_file(path)?);
+        }
+        Ok(())
     }
 
     /// Whether a peer may publish or play. An IPv4-mapped IPv6 address counts as IPv4.

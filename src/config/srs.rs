@@ -9,11 +9,6 @@ pub(super) fn advice(path: &str) -> Option<&'static str> {
 /// Directives of SRS 4 to 7 at the top level and in `vhost`, and in the blocks that we share.
 const DIRECTIVES: &[(&[&str], &str)] = &[
     (
-        &["vhost"],
-        "the default vhost's blocks stand at the top level ([cluster], [play], …); other vhosts \
-         are not served",
-    ),
-    (
         &["rtmp"],
         "`listen` stands at the top level; remove the block",
     ),
@@ -104,7 +99,6 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
             "cluster.follow_client",
             "cluster.origin_cluster",
             "cluster.protocol",
-            "cluster.vhost",
             "hls.hls_dts_directly",
             "hls.hls_fragments_per_key",
             "hls.hls_key_file",
@@ -191,9 +185,9 @@ pub(super) fn correction(line: &str) -> Option<String> {
                 "remove this line and its `}`; the default vhost's blocks stand at the top level"
                     .to_owned(),
             ),
-            (Some("vhost"), _) => {
-                srs("remove the block; only the default vhost is served".to_owned())
-            }
+            (Some("vhost"), Some(name)) => srs(format!(
+                "remove this line and its `}}`, and write its blocks as `[vhost.\"{name}\".play]`"
+            )),
             (Some(name), None) => srs(format!("write `[{name}]`, and remove the block's `}}`")),
             _ => None,
         };
@@ -269,7 +263,7 @@ mod tests {
             ),
             (
                 "vhost a.b {",
-                "remove the block; only the default vhost is served",
+                "remove this line and its `}`, and write its blocks as `[vhost.\"a.b\".play]`",
             ),
         ];
         for (line, expected) in cases {

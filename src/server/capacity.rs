@@ -81,10 +81,10 @@ pub struct Allowed {
 /// number of descriptors as far as it may be raised.
 pub fn allow(config: &Config) -> Allowed {
     let wanted = config.max_connections;
-    let only_sockets = config.cluster.origins.is_empty()
-        && config.run_dir == RunDir::Nowhere
+    let mut vhosts = config.all_vhosts();
+    let only_sockets = config.run_dir == RunDir::Nowhere
         && config.http_server.is_none()
-        && config.hls.is_none();
+        && vhosts.all(|(_, vhost)| vhost.cluster.origins.is_empty() && vhost.hls.is_none());
     let files = if only_sockets {
         1
     } else {

@@ -129,10 +129,10 @@ pub fn start(
 ) -> Result<Running, StartError> {
     let rtmp = sockets.iter().filter(|at| at.protocol == Protocol::Rtmp);
     let addresses = rtmp.map(|at| at.address).collect();
-    let elsewhere = siblings.is_some() || !config.cluster.origins.is_empty();
-    let edge = elsewhere.then(|| Edge::new(&config.cluster, addresses));
-    let max_frames = if config.play.gop_cache {
-        config.play.gop_cache_max_frames
+    let elsewhere = siblings.is_some() || !config.default_vhost.cluster.origins.is_empty();
+    let edge = elsewhere.then(|| Edge::new(&config.default_vhost.cluster, addresses));
+    let max_frames = if config.default_vhost.play.gop_cache {
+        config.default_vhost.play.gop_cache_max_frames
     } else {
         0
     };
@@ -140,11 +140,11 @@ pub fn start(
     let server = Arc::new(Server {
         registry: Arc::new(Registry::new(max_frames)),
         rhythm: Rhythm {
-            merge_time: config.play.mw_latency,
-            publisher_wait: config.publish.publisher_wait,
+            merge_time: config.default_vhost.play.mw_latency,
+            publisher_wait: config.default_vhost.publish.publisher_wait,
             players: Arc::new(AtomicUsize::new(0)),
         },
-        hls: config.hls.clone().map(Hls::new),
+        hls: config.default_vhost.hls.clone().map(Hls::new),
         features: Features::of_this_build(&config),
         config: RwLock::new(Arc::new(config)),
         threads: Threads::new(allowed.threads),
@@ -208,7 +208,7 @@ fn look_after(server: &Arc<Server>) -> io::Result<()> {
 
 /// Where idle streams are removed from the disk, and when; if they are.
 fn disposal(config: &Config) -> Option<(PathBuf, Duration)> {
-    let hls = config.hls.as_ref()?;
+    let hls = config.default_vhost.hls.as_ref()?;
     Some((hls.path.clone(), hls.dispose?))
 }
 
@@ -299,7 +299,7 @@ impl Server {
 
     /// Whether what is published here goes to an origin.
     pub fn is_edge(&self) -> bool {
-        self.config().cluster.mode == Mode::Remote
+        self.config().default_vhost.cluster.mode == Mode::Remote
     }
 
     /// Whether the stream at `path` is published here, or to a process that shares our port.
@@ -344,17 +344,13 @@ impl Server {
         let stream = (path.app.as_str(), path.name.as_str());
         let who = (access, connection.peer.ip());
         self.gate
-            .check(&self.config().security, who, stream, queries)
+            .check(&self.config().default_vhost.security, who, stream, queries)
     }
 
     /// Takes from the budget what a message of a stream with a body of `length` bytes will need: as it
     /// came, as chunks, and as an FLV tag if there may be players of these.
     pub fn charge(&self, length: usize) -> Option<Charge> {
-        let remux = self
-            .config()
-            .http_server
-            .as_ref()
-            .is_some_and(|http| http.remux);
+        let remux = self.config().default_vhost.remux;
         let copies = if remux { 3 } else { 2 };
         let bytes = length.saturating_mul(copies);
         self.budget

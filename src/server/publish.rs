@@ -168,7 +168,7 @@ impl Publication {
             )
             .map_err(|denial| Refusal::bad_name(denial.to_string()))?;
         let config = server.config();
-        let config = &config.publish;
+        let config = &config.default_vhost.publish;
         let edge = server.edge.as_ref().filter(|_| server.is_edge());
         let sink = if let Some(edge) = edge {
             Sink::Origin(edge.forward(server, connection, request, session.via())?)

@@ -25,7 +25,7 @@ pub(super) fn answer(peer: &Peer<'_>, request: &Request<'_>) -> Answer {
         let state = hls.as_ref().and_then(|hls| hls.get(&*path));
         let path = escaped(&path);
         // Writing to a string cannot fail.
-        let _ = match peer.config.remux {
+        let _ = match peer.server.config().default_vhost.remux {
             true => write!(page, "<li><a href=\"/{path}.flv\">{path}</a>"),
             false => write!(page, "<li>{path}"),
         };
@@ -42,7 +42,7 @@ pub(super) fn answer(peer: &Peer<'_>, request: &Request<'_>) -> Answer {
         page.push_str("<h1>Published to others that share the port</h1>\n<ul>\n");
         for (path, holder) in elsewhere {
             let path = escaped(&path);
-            let _ = match peer.config.remux {
+            let _ = match peer.server.config().default_vhost.remux {
                 true => writeln!(page, "<li><a href=\"/{path}.flv\">{path}</a> {holder}"),
                 false => writeln!(page, "<li>{path} {holder}"),
             };

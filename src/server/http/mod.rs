@@ -170,11 +170,19 @@ impl Peer<'_> {
             _ if request.method == Method::Options => options(),
             None => not_found(),
             Some(path) => match &path.kind {
-                Kind::Flv(stream) if self.config.remux => return self.play(request, stream),
+                Kind::Flv(stream) if self.server.config().default_vhost.remux => {
+                    return self.play(request, stream);
+                }
                 Kind::Flv(_) | Kind::File => files::answer(&self.config.dir, &path, request, None),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
-                    match self.server.config().security.check(Access::Play, ip) {
+                    match self
+                        .server
+                        .config()
+                        .default_vhost
+                        .security
+                        .check(Access::Play, ip)
+                    {
                         Err(refusal) => Answer::text(403, &refusal.to_string()),
                         Ok(()) => index::answer(self, request),
                     }
