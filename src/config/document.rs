@@ -1,8 +1,11 @@
 //! A TOML file that remembers where everything stands and which keys were asked for.
 
+use std::hash::Hash;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::changes::Values;
 use super::error::ConfigError;
 use super::{keys, srs};
 
@@ -23,6 +26,8 @@ pub(super) struct Document<'a> {
     asked: Vec<&'static str>,
     /// Asked of a vhost.
     asked_of_vhosts: Vec<&'static str>,
+    /// What they mean.
+    values: Values,
     errors: Vec<ConfigError>,
     /// Like `errors`, but they may only follow from one.
     refusals: Vec<ConfigError>,
@@ -46,6 +51,7 @@ impl<'a> Document<'a> {
             vhost: None,
             asked: Vec::new(),
             asked_of_vhosts: Vec::new(),
+            values: Values::default(),
             errors: Vec::new(),
             refusals: Vec::new(),
         })
@@ -89,7 +95,32 @@ impl<'a> Document<'a> {
 
     /// The value of `key`, or `default` if the file does not have it. `decode` returns `None` for
     /// what is not as `expected`; that is remembered, and [`Self::finish`] reports it.
-    pub(super) fn read<T>(
+    pub(super) fn read<T: Hash>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        expected: &str,
+        decode: impl Fn(&DeValue<'_>) -> Option<T>,
+    ) -> T {
+        let value = self.read_one(key, default, expected, decode);
+        self.values.note(&self.name(key), &value);
+        value
+    }
+
+    /// Like [`Self::read`] for a key that takes one value or a list of them.
+    pub(super) fn read_list<T: Hash>(
+        &mut self,
+        key: &'static str,
+        default: Vec<T>,
+        expected: &str,
+        decode: impl Fn(&DeValue<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let values = self.read_all(key, default, expected, decode);
+        self.values.note(&self.name(key), &values);
+        values
+    }
+
+    fn read_one<T>(
         &mut self,
         key: &'static str,
         default: T,
@@ -108,8 +139,7 @@ impl<'a> Document<'a> {
         decoded
     }
 
-    /// Like [`Self::read`] for a key that takes one value or a list of them.
-    pub(super) fn read_list<T>(
+    fn read_all<T>(
         &mut self,
         key: &'static str,
         default: Vec<T>,
@@ -134,6 +164,18 @@ impl<'a> Document<'a> {
         }
         self.errors.append(&mut errors);
         decoded
+    }
+
+    /// What distinguishes `key` of the blocks that are being read from that of others.
+    fn name(&self, key: &str) -> String {
+        let vhost = self.vhost.as_ref().map(|name| name.to_ascii_lowercase());
+        Values::key(vhost.as_deref(), key)
+    }
+
+    /// Whether `key` says `true`.
+    pub(super) fn is_on(&self, key: &str) -> bool {
+        let value = self.value(key);
+        value.and_then(|value| value.get_ref().as_bool()) == Some(true)
     }
 
     /// Remembers that what `key` says is impossible together with the rest of the file.
@@ -168,13 +210,13 @@ impl<'a> Document<'a> {
 
     /// The first mistake of the file, if there is one: what [`Self::read`] remembered, and keys
     /// that nobody asked for; failing these, what was refused.
-    pub(super) fn finish(mut self) -> Result<(), ConfigError> {
+    pub(super) fn finish(mut self) -> Result<Values, ConfigError> {
         let unknown = self.unknown_keys();
         let first = |errors: Vec<ConfigError>| errors.into_iter().min_by_key(ConfigError::line);
         let all = unknown.into_iter().chain(self.errors).collect();
         match first(all).or_else(|| first(self.refusals)) {
             Some(error) => Err(error),
-            None => Ok(()),
+            None => Ok(self.values),
         }
     }
 

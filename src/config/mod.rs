@@ -9,12 +9,16 @@ use std::path::{Path, PathBuf};
 
 use crate::limits;
 
+pub use self::changes::{Changes, Values};
 use self::document::Document;
 pub use self::error::ConfigError;
 pub use self::security::{Access, Refusal, Security};
+pub use self::srs::why_not;
+use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
 pub use self::vhost::{Hls, MergeTime, Play, Publish, Republish, Vhost};
 
+mod changes;
 mod cluster;
 mod document;
 mod error;
@@ -64,14 +68,32 @@ impl Config {
     ///
     /// The first mistake of the file, or why it cannot be read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_values(path).map(|(config, _)| config)
+    }
+
+    /// The same, with what each key means.
+    ///
+    /// # Errors
+    ///
+    /// As in [`Self::load`].
+    pub fn load_values(path: &Path) -> Result<(Self, Values), ConfigError> {
         let file = path.display().to_string();
         let text = read(path, &file, "`-c`")?;
-        let mut config = Self::parse(&text, &file)?;
-        let named = config.vhosts.values_mut();
-        for vhost in core::iter::once(&mut config.default_vhost).chain(named) {
-            vhost.security.read_key_file()?;
+        let (mut config, mut values) = Self::parse_values(&text, &file)?;
+        for (name, vhost) in config.vhosts_mut() {
+            if let Some(path) = &vhost.security.key_file {
+                let keys = StreamKey::read_file(path)?;
+                values.note(&Values::key(name, "security.key_file"), &keys);
+                vhost.security.keys.extend(keys);
+            }
         }
-        Ok(config)
+        Ok((config, values))
+    }
+
+    fn vhosts_mut(&mut self) -> impl Iterator<Item = (Option<&str>, &mut Vhost)> {
+        let named = self.vhosts.iter_mut();
+        let named = named.map(|(name, vhost)| (Some(name.as_str()), vhost));
+        core::iter::once((None, &mut self.default_vhost)).chain(named)
     }
 
     /// The vhost of this name; without one, or if there is none of it, the default one.
@@ -103,10 +125,13 @@ impl Config {
     ///
     /// The first mistake of the text.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        Self::parse_values(text, file).map(|(config, _)| config)
+    }
+
+    fn parse_values(text: &str, file: &str) -> Result<(Self, Values), ConfigError> {
         let mut document = Document::parse(text, file)?;
         let config = read::config(&mut document);
-        document.finish()?;
-        Ok(config)
+        Ok((config, document.finish()?))
     }
 
     /// Every key that a file can have, as `block.key`. A vhost can have those of its blocks, and
@@ -127,7 +152,7 @@ fn read(path: &Path, file: &str, named_by: &str) -> Result<String, ConfigError> 
 }
 
 /// A port, with the address it is bound to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ListenAddress {
     /// `None`: every address of the machine, IPv6 and IPv4 from one socket. An IPv6 address takes
     /// IPv6 only.
@@ -146,7 +171,7 @@ pub struct Log {
 }
 
 /// `run_dir`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum RunDir {
     /// One that follows from user and port.
     Auto,
@@ -187,7 +212,7 @@ impl Cluster {
 }
 
 /// `cluster.mode`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Mode {
     /// An origin: streams are published here.
     Local,
@@ -221,4 +246,6 @@ pub struct HttpServer {
     pub listen: Vec<ListenAddress>,
     /// Its files are served.
     pub dir: PathBuf,
+    /// `index`: whether `/` is the live page, not only a list.
+    pub index: bool,
 }

@@ -11,8 +11,18 @@ use super::document::Document;
 use super::vhost::vhosts;
 use super::{Config, HttpServer, ListenAddress, Log, RunDir, value};
 
+/// Switches of what a build can be without: key, feature, and whether this build has it.
+const FEATURES: &[(&str, &str, bool)] = &[("http_server.index", "page", cfg!(feature = "page"))];
+
 /// The configuration of a file; mistakes stay with the document.
 pub(super) fn config(file: &mut Document<'_>) -> Config {
+    for (key, feature, _) in FEATURES.iter().filter(|(.., is_built)| !is_built) {
+        if file.is_on(key) {
+            let message =
+                format!("this build has no {feature}: build it with the feature `{feature}`");
+            file.refuse(key, &message);
+        }
+    }
     let listen = listen(file, "listen", 1935);
     let http_server = http_server(file, &listen);
     let (default_vhost, vhosts) = vhosts(file, &listen, http_server.is_some());
@@ -143,8 +153,9 @@ fn log(file: &mut Document<'_>) -> Log {
 }
 
 fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpServer> {
-    let switch = |value: &DeValue<'_>| value.as_bool();
-    let enabled = file.read("http_server.enabled", false, "true or false", switch);
+    let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
+    let enabled = switch("http_server.enabled");
+    let index = switch("http_server.index");
     let listen = listen(file, "http_server.listen", 8080);
     let dir = PathBuf::from("./html");
     let dir = file.read("http_server.dir", dir, "the path of a directory", |value| {
@@ -159,5 +170,5 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
         let message = "RTMP listens there; choose another port";
         file.refuse("http_server.listen", message);
     }
-    Some(HttpServer { listen, dir })
+    Some(HttpServer { listen, dir, index })
 }

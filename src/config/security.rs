@@ -4,7 +4,6 @@ use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use super::error::ConfigError;
 use super::stream_key::{self, StreamKey, Verdict};
 
 /// `[security]`: rules by address, in SRS's order: who is denied, then who is allowed.
@@ -22,7 +21,7 @@ pub struct Security {
 }
 
 /// What a peer asks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Access {
     /// To publish a stream.
     Publish,
@@ -57,14 +56,6 @@ impl Security {
             keys: Vec::new(),
             key_file: None,
         }
-    }
-
-    /// Adds the keys of `security.key_file`.
-    pub(super) fn read_key_file(&mut self) -> Result<(), ConfigError> {
-        if let Some(path) = &self.key_file {
-            self.keys.append(&mut StreamKey::read_file(path)?);
-        }
-        Ok(())
     }
 
     /// Whether a peer may publish or play. An IPv4-mapped IPv6 address counts as IPv4.
@@ -128,7 +119,7 @@ impl fmt::Display for Refusal {
 }
 
 /// One entry of `allow` or `deny`: `publish 10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Rule {
     access: Access,
     peers: Peers,
@@ -153,7 +144,7 @@ impl Rule {
     }
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Peers {
     All,
     /// Addresses that do not reach us through the internet [RFC 1918, 3927, 4193, 4291].
@@ -175,7 +166,7 @@ impl Peers {
 }
 
 /// The addresses that agree with one in their first bits.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 struct Network {
     address: IpAddr,
     bits: u8,

@@ -48,8 +48,18 @@ pub struct Play {
     pub play_wait: Duration,
 }
 
+impl Play {
+    /// Frames that are kept of a group of pictures; 0: none.
+    pub fn group_frames(&self) -> usize {
+        match self.gop_cache {
+            true => self.gop_cache_max_frames,
+            false => 0,
+        }
+    }
+}
+
 /// `mw_latency`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MergeTime {
     /// By the number of players of the process.
     Auto,
@@ -91,7 +101,7 @@ pub struct Hls {
 }
 
 /// `republish`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Republish {
     /// It is refused.
     Busy,
@@ -227,12 +237,12 @@ fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
             "seconds from 1 to 86400",
             |value| value::seconds(value, 1..=86_400),
         ),
-        td_ratio: file.read(
+        td_ratio: f64::from_bits(file.read(
             "hls.hls_td_ratio",
-            1.0,
+            1.0_f64.to_bits(),
             "a number from 1.0 to 10.0",
-            |value| value::ratio(value, 1.0..=10.0),
-        ),
+            |value| value::ratio(value, 1.0..=10.0).map(f64::to_bits),
+        )),
         cleanup: file.read("hls.hls_cleanup", true, "true or false", switch),
         dispose: file
             .read(

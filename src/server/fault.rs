@@ -80,7 +80,7 @@ mod tests {
                 token_traverse: false,
                 vhost: Cluster::SAME_VHOST.to_owned(),
             };
-            let allowed = capacity::allow(&config);
+            let allowed = capacity::allow(capacity::find(), &config);
             let listening = Listener {
                 listener: listener.into(),
                 address,
@@ -106,7 +106,7 @@ mod tests {
                 let source = (Source::Origin(address), patience);
                 Upstream::open(server, &self.edge, source, &request)
             };
-            let (upstream, _) = self.edge.follow(origin, open).unwrap();
+            let (upstream, _) = self.edge.follow(&origin, open).unwrap();
             upstream
         }
     }
