@@ -56,7 +56,8 @@ fn the_files_of_the_reuse_port_manual_become_those_that_come_with_srs_lite() {
             dir: dir.clone(),
             ..http
         });
-        expected.default_vhost.remux = ours.default_vhost.hls.is_none();
+        let has_http = expected.http_server.is_some();
+        expected.default_vhost.remux = has_http && ours.default_vhost.hls.is_none();
         if let Some(hls) = &mut expected.default_vhost.hls {
             hls.path.clone_from(&dir);
         }
