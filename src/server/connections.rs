@@ -138,9 +138,14 @@ impl Connections {
         table.living.values().filter_map(Weak::upgrade).collect()
     }
 
+    /// How many there are, but for those of siblings.
+    pub fn count(&self) -> usize {
+        self.lock().places
+    }
+
     /// Whether there is none but of siblings.
     pub fn is_empty(&self) -> bool {
-        self.lock().places == 0
+        self.count() == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

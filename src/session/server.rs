@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::session::action::{Action, Ending, Filter, chunks};
-use crate::session::connect;
+use crate::session::connect::{self, Urls};
 use crate::session::error::SessionError;
 use crate::session::media;
 use crate::wire::amf0::Value;
@@ -47,6 +47,8 @@ pub struct ServerSession {
     via: Via,
     /// Whether it can be asked to connect anew, and has not been.
     reconnects: bool,
+    /// What its `connect` said.
+    urls: Urls,
     dropped: u64,
 }
 
@@ -83,6 +85,7 @@ impl Default for ServerSession {
             fc_publish: false,
             via: Via::default(),
             reconnects: false,
+            urls: Urls::default(),
             dropped: 0,
         }
     }
@@ -198,6 +201,11 @@ impl ServerSession {
     /// Messages that made no sense and were ignored, or were malformed and dropped.
     pub const fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// Where the peer says that it comes from. It is said once.
+    pub fn take_urls(&mut self) -> Urls {
+        core::mem::take(&mut self.urls)
     }
 
     /// How what the peer asks for has come to us, by its `connect`.
@@ -316,6 +324,7 @@ impl ServerSession {
             return State::Closed;
         }
         self.reconnects = connect::reconnects(command);
+        self.urls = Urls::of(command);
         answer(command, &connect::answer(command), actions);
         State::Idle {
             app: app.to_owned(),

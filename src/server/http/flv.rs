@@ -13,6 +13,7 @@ use crate::hub::registry::Attached;
 use crate::hub::stream::Start;
 use crate::limits;
 use crate::server::Server;
+use crate::server::activity::{How, losses};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::format::Format;
@@ -40,7 +41,8 @@ pub(super) fn serve(
     let path = Arc::clone(&attached.stream.path);
     info!("{connection}: plays {path} over HTTP");
     let joined = attached.stream.join(Start::Group);
-    let seat = take_seat(server, connection, (attached, joined), |opening| {
+    let who = (connection, How::Flv);
+    let seat = take_seat(server, who, (attached, joined), |opening| {
         let mut begin = head().finish(false);
         begin.extend_from_slice(&file_header(opening));
         let mut unsent = Unsent::new(Format::Flv);
@@ -78,7 +80,8 @@ fn listen(connection: &Connection, seat: Seat, until: Option<Instant>) -> Option
         }
     }
     let (path, why) = (&seat.stream().path, seat.why(connection));
-    info!("{connection}: player of {path} ended: {why}");
+    let losses = losses(connection, 0);
+    info!("{connection}: player of {path} ended: {why}{losses}");
     connection.set_left();
     None
 }
