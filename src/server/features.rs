@@ -1,14 +1,70 @@
 //! What this build has beside the core: each a module, a cargo feature, and one line here.
 
-use crate::config::Config;
+use core::fmt;
+use std::sync::Arc;
 
-/// The features that are built in and configured. The core calls what is there.
+use crate::config::Config;
+use crate::server::Server;
+use crate::server::connection::Connection;
+use crate::server::http::Answer;
+use crate::server::siblings::Siblings;
+use crate::wire::http::Request;
+
+/// The features that are built in. The core calls what is there.
 #[derive(Debug, Default)]
-pub struct Features {}
+pub struct Features {
+    /// Says what the process does.
+    pub(super) api: Option<Box<dyn Api>>,
+}
+
+/// What the process says of itself.
+pub(super) trait Api: fmt::Debug + Send + Sync {
+    /// The answer to a request at the API's port.
+    fn answer(
+        &self,
+        server: &Arc<Server>,
+        connection: &Connection,
+        request: &Request<'_>,
+    ) -> Answer;
+
+    /// What a sibling is told.
+    fn say(&self, server: &Server) -> Vec<u8>;
+}
 
 impl Features {
     /// Those of this build that the configuration wants.
-    pub const fn of_this_build(_config: &Config) -> Self {
-        Self {}
+    pub fn of_this_build(_config: &Config) -> Self {
+        Self {
+            #[cfg(feature = "api")]
+            api: Some(Box::new(super::api::HttpApi::default())),
+            #[cfg(not(feature = "api"))]
+            api: None,
+        }
     }
+}
+
+/// What `--status` says of all processes that meet somewhere.
+pub type Status = fn(&Siblings) -> Result<String, String>;
+
+/// `None`: this build has no API.
+#[cfg(feature = "api")]
+pub const STATUS: Option<Status> = Some(super::api::status::of_all);
+/// `None`: this build has no API.
+#[cfg(not(feature = "api"))]
+pub const STATUS: Option<Status> = None;
+
+/// Refuses what the configuration enables and this build does not have.
+///
+/// # Errors
+///
+/// Which feature is missing, and how to get it.
+pub fn check(config: &Config) -> Result<(), String> {
+    let features = [("api", cfg!(feature = "api"), config.http_api.is_some())];
+    let missing = features.iter().find(|(_, has, wants)| *wants && !has);
+    missing.map_or(Ok(()), |(name, ..)| Err(is_missing(name)))
+}
+
+/// What to say of a feature that this build does not have.
+pub fn is_missing(feature: &str) -> String {
+    format!("this build has no {feature}: build it with the feature `{feature}`")
 }

@@ -18,6 +18,7 @@ use crate::server::activity::{Activity, How};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::play::{self, Denied};
+use crate::server::port::Protocol;
 use crate::server::sender::Writer;
 use crate::session::server::Via;
 use crate::wire::http::{Head, Method, Request, reason};
@@ -73,13 +74,13 @@ struct Peer<'s> {
 }
 
 /// What is answered.
-struct Answer {
-    status: u16,
-    head: Head,
-    body: Body,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: Head,
+    pub(super) body: Body,
 }
 
-enum Body {
+pub(super) enum Body {
     /// None, whatever was asked.
     Nothing,
     /// Its length is in the head already, as for the next.
@@ -154,16 +155,30 @@ impl Peer<'_> {
     fn refuse(&mut self, status: u16) -> Result<Done, ConnectionError> {
         let mut answer = Answer::text(status, reason(status));
         if status == 405 {
-            answer.head = answer.head.field("Allow", METHODS);
+            answer.head = answer.head.field("Allow", self.methods());
         }
         self.send(answer, false, false)?;
         Ok(Done::Ended(reason(status)))
     }
 
+    fn methods(&self) -> &'static str {
+        match self.connection.protocol {
+            Protocol::Api => API_METHODS,
+            Protocol::Rtmp | Protocol::Http | Protocol::Sibling => METHODS,
+        }
+    }
+
     fn answer(&mut self, request: &Request<'_>) -> io::Result<Next> {
+        if self.connection.protocol == Protocol::Api {
+            let api = self.server.features.api.as_ref();
+            let answer = api.map(|api| api.answer(self.server, self.connection, request));
+            let answer = answer.unwrap_or_else(not_found);
+            return self.send(answer, request.keep_alive, request.method == Method::Head);
+        }
         let config = self.server.config();
         let answer = match HttpPath::parse(request.path).zip(config.http_server.as_ref()) {
             _ if request.method == Method::Options => options(),
+            _ if request.method == Method::Delete => not_allowed(METHODS),
             None => not_found(),
             Some((path, http)) => match &path.kind {
                 Kind::Flv(stream) if http.remux => return self.play(request, stream),
@@ -269,6 +284,14 @@ impl Peer<'_> {
 }
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
+const API_METHODS: &str = "GET, HEAD, OPTIONS, DELETE";
+
+/// What is there cannot be done that to.
+fn not_allowed(methods: &str) -> Answer {
+    let mut answer = Answer::text(405, reason(405));
+    answer.head = answer.head.field("Allow", methods);
+    answer
+}
 
 /// To a browser that asks whether a page may ask.
 fn options() -> Answer {
@@ -296,7 +319,7 @@ impl Answer {
     }
 
     /// Text that is made for this request.
-    fn page(status: u16, content_type: &str, body: String) -> Self {
+    pub(super) fn page(status: u16, content_type: &str, body: String) -> Self {
         let head = Head::new(status, now())
             .field("Content-Type", content_type)
             .field("Cache-Control", "no-cache")
@@ -314,7 +337,7 @@ impl Answer {
     clippy::disallowed_methods,
     reason = "a response says when it was made [HTTP §6.6.1]"
 )]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
