@@ -30,6 +30,8 @@ srs-lite, a small RTMP relay: edges and origins that share one port.
   srs-lite -t -c FILE    test FILE, and neither run nor bind a port
   srs-lite --status [-c FILE]
                          show what runs with FILE, or with the default configuration
+  srs-lite --from-srs FILE
+                         say a configuration of SRS in the words of srs-lite
   srs-lite -v            show the version
   srs-lite -h            show this help
 
@@ -52,9 +54,12 @@ fn main() -> ExitCode {
         Command::Version => say(concat!("srs-lite ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Test(path) => Config::load(&path)
             .map_err(said)
-            .and_then(|config| features::check(&config))
             .and_then(|_| say(&format!("{}: ok\n", path.display()))),
         Command::Status(path) => status(path).and_then(|text| say(&text)),
+        #[cfg(feature = "from-srs")]
+        Command::FromSrs(path) => srs_lite::from_srs::convert_file(&path)
+            .map_err(said)
+            .and_then(|toml| say(&toml)),
         Command::Run(path) => {
             allocator::tune();
             Source::open(path).map_err(said).and_then(run)
@@ -71,6 +76,8 @@ enum Command {
     Version,
     Test(PathBuf),
     Status(Option<PathBuf>),
+    #[cfg(feature = "from-srs")]
+    FromSrs(PathBuf),
     Run(PathBuf),
 }
 
@@ -82,6 +89,8 @@ fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lex
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('v' | 'V') | Arg::Long("version") => return Ok(Command::Version),
+            #[cfg(feature = "from-srs")]
+            Arg::Long("from-srs") => return Ok(Command::FromSrs(parser.value()?.into())),
             Arg::Short('t') => is_test = true,
             Arg::Long("status") => is_status = true,
             Arg::Short('c') if file.is_none() => file = Some(PathBuf::from(parser.value()?)),
@@ -99,7 +108,6 @@ fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lex
 
 /// Runs the server until it is told to stop.
 fn run((mut source, mut config): (Source, Config)) -> Result<(), String> {
-    features::check(&config)?;
     let log = Log::install(&config.log).map_err(said)?;
     let signals = Signals::block().map_err(said)?;
     let _pid = config
@@ -160,7 +168,8 @@ fn run((mut source, mut config): (Source, Config)) -> Result<(), String> {
 
 /// What the processes say that run with a configuration.
 fn status(path: Option<PathBuf>) -> Result<String, String> {
-    let status = features::STATUS.ok_or_else(|| features::is_missing("api"))?;
+    let status =
+        features::STATUS.ok_or("this build has no api: build it with the feature `api`")?;
     let config = match path {
         Some(path) => Config::load(&path),
         None => Config::parse("", ""),

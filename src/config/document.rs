@@ -121,6 +121,12 @@ impl<'a> Document<'a> {
         decoded
     }
 
+    /// Whether `key` says `true`.
+    pub(super) fn is_on(&self, key: &str) -> bool {
+        let value = self.value(key);
+        value.and_then(|value| value.get_ref().as_bool()) == Some(true)
+    }
+
     /// Remembers that what `key` says is impossible together with the rest of the file.
     pub(super) fn refuse(&mut self, key: &str, message: &str) {
         // What is not in the file is a default of its block.

@@ -13,6 +13,7 @@ pub use self::changes::{Changes, Values};
 use self::document::Document;
 pub use self::error::ConfigError;
 pub use self::security::{Access, Refusal, Security};
+pub use self::srs::why_not;
 use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
 
@@ -299,6 +300,8 @@ pub struct HttpServer {
     pub listen: Vec<ListenAddress>,
     /// Its files are served.
     pub dir: PathBuf,
+    /// `index`: whether `/` is the live page, not only a list.
+    pub index: bool,
     /// `[http_remux]`: whether live streams are served as `/app/stream.flv`.
     pub remux: bool,
 }

@@ -17,8 +17,15 @@ use super::{
     Republish, RunDir, Security, value,
 };
 
+/// Switches of what a build can be without: key, feature, and whether this build has it.
+const FEATURES: &[(&str, &str, bool)] = &[
+    ("http_api.enabled", "api", cfg!(feature = "api")),
+    ("http_server.index", "page", cfg!(feature = "page")),
+];
+
 /// The configuration of a file; mistakes stay with the document.
 pub(super) fn config(file: &mut Document<'_>) -> Config {
+    refuse_missing_features(file);
     let listen = listen(file, "listen", at_port(1935));
     let cluster = cluster(file, &listen);
     let (user, group) = identity(file);
@@ -75,6 +82,16 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
         http_server,
         cluster,
         listen,
+    }
+}
+
+fn refuse_missing_features(file: &mut Document<'_>) {
+    for (key, feature, _) in FEATURES.iter().filter(|(.., is_built)| !is_built) {
+        if file.is_on(key) {
+            let message =
+                format!("this build has no {feature}: build it with the feature `{feature}`");
+            file.refuse(key, &message);
+        }
     }
 }
 
@@ -311,6 +328,7 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
     const MOUNT: &str = "[vhost]/[app]/[stream].flv";
     let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
     let enabled = switch("http_server.enabled");
+    let index = switch("http_server.index");
     let remux = switch("http_remux.enabled");
     let listen = listen(file, "http_server.listen", at_port(8080));
     let dir = PathBuf::from("./html");
@@ -334,5 +352,10 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
         let message = "RTMP listens there; choose another port";
         file.refuse("http_server.listen", message);
     }
-    Some(HttpServer { listen, dir, remux })
+    Some(HttpServer {
+        listen,
+        dir,
+        index,
+        remux,
+    })
 }

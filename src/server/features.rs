@@ -13,6 +13,8 @@ use crate::wire::http::Request;
 /// The features that are built in. The core calls what is there.
 #[derive(Debug, Default)]
 pub struct Features {
+    /// Shows what is live.
+    pub(super) page: Option<Box<dyn Page>>,
     /// Says what the process does.
     pub(super) api: Option<Box<dyn Api>>,
 }
@@ -31,6 +33,12 @@ pub(super) trait Api: fmt::Debug + Send + Sync {
     fn say(&self, server: &Server) -> Vec<u8>;
 }
 
+/// Answers beside the files.
+pub(super) trait Page: fmt::Debug + Send + Sync {
+    /// What is at this path; `None`: the page has nothing there.
+    fn answer(&self, server: &Arc<Server>, path: &str) -> Option<Answer>;
+}
+
 impl Features {
     /// Those of this build that the configuration wants.
     pub fn of_this_build(_config: &Config) -> Self {
@@ -39,6 +47,10 @@ impl Features {
             api: Some(Box::new(super::api::HttpApi::default())),
             #[cfg(not(feature = "api"))]
             api: None,
+            #[cfg(feature = "page")]
+            page: Some(Box::new(super::page::LivePage::default())),
+            #[cfg(not(feature = "page"))]
+            page: None,
         }
     }
 }
@@ -52,19 +64,3 @@ pub const STATUS: Option<Status> = Some(super::api::status::of_all);
 /// `None`: this build has no API.
 #[cfg(not(feature = "api"))]
 pub const STATUS: Option<Status> = None;
-
-/// Refuses what the configuration enables and this build does not have.
-///
-/// # Errors
-///
-/// Which feature is missing, and how to get it.
-pub fn check(config: &Config) -> Result<(), String> {
-    let features = [("api", cfg!(feature = "api"), config.http_api.is_some())];
-    let missing = features.iter().find(|(_, has, wants)| *wants && !has);
-    missing.map_or(Ok(()), |(name, ..)| Err(is_missing(name)))
-}
-
-/// What to say of a feature that this build does not have.
-pub fn is_missing(feature: &str) -> String {
-    format!("this build has no {feature}: build it with the feature `{feature}`")
-}

@@ -22,6 +22,8 @@ pub mod listener;
 pub mod log;
 pub mod overview;
 pub mod pace;
+#[cfg(feature = "page")]
+mod page;
 pub mod pid;
 pub mod play;
 pub mod port;

@@ -19,7 +19,7 @@ pub(super) fn say(server: &Server) -> Vec<u8> {
 }
 
 /// This process, and its siblings if they are wanted.
-pub(super) fn overviews(server: &Arc<Server>, all: bool) -> Vec<Overview> {
+pub(in crate::server) fn overviews(server: &Arc<Server>, all: bool) -> Vec<Overview> {
     let mut overviews = vec![Overview::of(server)];
     if let Some(siblings) = server.siblings.as_ref().filter(|_| all) {
         overviews.append(&mut ask(siblings, || server.next_id()));

@@ -16,6 +16,9 @@ pub(super) fn answer(peer: &Peer<'_>, config: &HttpServer, request: &Request<'_>
             return own;
         }
     }
+    if let Some(page) = peer.page(config, request) {
+        return page;
+    }
     let mut page = String::from(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <title>srs-lite</title>\n<h1>Live streams of this process</h1>\n<ul>\n",

@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::{Buf, BytesMut};
 use log::debug;
 
-use crate::config::{Access, key_of};
+use crate::config::{Access, HttpServer, key_of};
 use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
@@ -182,7 +182,9 @@ impl Peer<'_> {
             None => not_found(),
             Some((path, http)) => match &path.kind {
                 Kind::Flv(stream) if http.remux => return self.play(request, stream),
-                Kind::Flv(_) | Kind::File => files::answer(&http.dir, &path, request, None),
+                Kind::Flv(_) | Kind::File => self
+                    .page(http, request)
+                    .unwrap_or_else(|| files::answer(&http.dir, &path, request, None)),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
                     match config.security.check(Access::Play, ip) {
@@ -214,6 +216,13 @@ impl Peer<'_> {
             },
         };
         self.send(answer, request.keep_alive, request.method == Method::Head)
+    }
+
+    /// The live page, or what belongs to it; if it is shown.
+    fn page(&self, http: &HttpServer, request: &Request<'_>) -> Option<Answer> {
+        let page = self.server.features.page.as_ref();
+        let page = page.filter(|_| http.index)?;
+        page.answer(self.server, request.path)
     }
 
     /// Waits for the stream.
