@@ -156,6 +156,7 @@ fn run((mut source, mut config): (Source, Config)) -> Result<(), String> {
     if let Some(siblings) = &siblings {
         listeners.push(siblings.listen().map_err(said)?);
     }
+    warn_of_open_api(&config, &ports);
     let running = server::start(config, listeners, siblings, &allowed).map_err(said)?;
     let mut notifier = Notifier::from_environment();
     notifier.ready();
@@ -195,6 +196,20 @@ fn status(path: Option<PathBuf>) -> Result<String, String> {
         identity.assume().map_err(said)?;
     }
     status(&Siblings::join(&meeting).map_err(said)?)
+}
+
+/// Whoever reaches the API may end clients.
+fn warn_of_open_api(config: &Config, ports: &[(Protocol, SocketAddr)]) {
+    let is_guarded = config
+        .http_api
+        .as_ref()
+        .is_some_and(|api| api.auth.is_some());
+    for (protocol, address) in ports {
+        let is_reachable = !address.ip().to_canonical().is_loopback();
+        if *protocol == Protocol::Api && is_reachable && !is_guarded {
+            log::warn!("the API at {address} asks nobody for a password: set [http_api.auth]");
+        }
+    }
 }
 
 /// Whom the process becomes, if that is configured.
