@@ -29,6 +29,7 @@ const TARGETS: &[Target] = &[
     ("session", fuzzing::session),
     #[cfg(feature = "from-srs")]
     ("srs_conf", fuzzing::srs_conf),
+    ("sps", fuzzing::sps),
 ];
 
 #[test]
