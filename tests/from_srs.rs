@@ -265,10 +265,11 @@ fn the_files_of_the_reuse_port_manual_become_those_that_come_with_srs_lite() {
         let dir = PathBuf::from("./objs/nginx/html");
         expected.http_server = ours.http_server.map(|http| HttpServer {
             dir: dir.clone(),
-            remux: ours.hls.is_none(),
             ..http
         });
-        if let Some(hls) = &mut expected.hls {
+        let has_http = expected.http_server.is_some();
+        expected.default_vhost.remux = has_http && ours.default_vhost.hls.is_none();
+        if let Some(hls) = &mut expected.default_vhost.hls {
             hls.path.clone_from(&dir);
         }
         assert_eq!(theirs, expected, "{name}");

@@ -23,11 +23,6 @@ pub fn why_not(path: &str) -> Option<&'static str> {
 /// Directives of SRS 4 to 7 at the top level and in `vhost`, and in the blocks that we share.
 const DIRECTIVES: &[(&[&str], &str)] = &[
     (
-        &["vhost"],
-        "the default vhost's blocks stand at the top level ([cluster], [play], …); other vhosts \
-         are not served",
-    ),
-    (
         &["rtmp"],
         "`listen` stands at the top level; remove the block",
     ),
@@ -151,7 +146,6 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
             "cluster.debug_srs_upnode",
             "cluster.follow_client",
             "cluster.protocol",
-            "cluster.vhost",
             "hls.hls_dts_directly",
             "hls.hls_fragments_per_key",
             "hls.hls_key_file",
@@ -222,9 +216,9 @@ pub(super) fn correction(line: &str) -> Option<String> {
                 "remove this line and its `}`; the default vhost's blocks stand at the top level"
                     .to_owned(),
             ),
-            (Some("vhost"), _) => {
-                srs("remove the block; only the default vhost is served".to_owned())
-            }
+            (Some("vhost"), Some(name)) => srs(format!(
+                "remove this line and its `}}`, and write its blocks as `[vhost.\"{name}\".play]`"
+            )),
             (Some(name), None) => srs(format!("write `[{name}]`, and remove the block's `}}`")),
             _ => None,
         };
@@ -300,7 +294,7 @@ mod tests {
             ),
             (
                 "vhost a.b {",
-                "remove the block; only the default vhost is served",
+                "remove this line and its `}`, and write its blocks as `[vhost.\"a.b\".play]`",
             ),
         ];
         for (line, expected) in cases {
