@@ -57,14 +57,14 @@ pub struct Config {
     pub log: Log,
     /// Whether HTTP is served, and how.
     pub http_server: Option<HttpServer>,
-    /// Of everything that is of no other: the blocks at the top level.
-    pub default_vhost: Vhost,
-    /// The others, by their names, which are in lower case.
-    pub vhosts: BTreeMap<String, Vhost>,
     /// Whether the API is served, and how.
     pub http_api: Option<HttpApi>,
     /// Between two lines of the log that say how much there is; zero: there are none.
     pub pithy_print: Duration,
+    /// Of everything that is of no other: the blocks at the top level.
+    pub default_vhost: Vhost,
+    /// The others, by their names, which are in lower case.
+    pub vhosts: BTreeMap<String, Vhost>,
 }
 
 impl Config {

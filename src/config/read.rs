@@ -22,9 +22,9 @@ const FEATURES: &[(&str, &str, bool)] = &[
 pub(super) fn config(file: &mut Document<'_>) -> Config {
     refuse_missing_features(file);
     let listen = listen(file, "listen", at_port(1935));
-    let (user, group) = identity(file);
     let http_server = http_server(file, &listen);
     let (default_vhost, vhosts) = vhosts(file, &listen, http_server.is_some());
+    let (user, group) = identity(file);
     let mut taken = listen.clone();
     taken.extend(http_server.iter().flat_map(|http| &http.listen));
     Config {

@@ -115,15 +115,16 @@ impl<'a> Lists<'a> {
                     "send_bytes": sent,
                     "recv_bytes": received,
                     "kbps": kbps(received_kbps, sent_kbps),
-                    "hls": self.hls(),
+                    "hls": self.hls(name),
                 })
             })
             .collect()
     }
 
-    fn hls(&self) -> Value {
+    fn hls(&self, vhost: &str) -> Value {
         let config = self.server.config();
-        match &config.default_vhost.hls {
+        // The default vhost has no name there.
+        match &config.vhost(Some(vhost)).hls {
             None => json!({ "enabled": false }),
             Some(hls) => json!({ "enabled": true, "fragment": hls.fragment.as_secs_f64() }),
         }
