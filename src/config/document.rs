@@ -10,7 +10,7 @@ use super::error::ConfigError;
 use super::{keys, srs};
 
 /// What it says is not repeated in messages.
-const SECRET: &str = "security.keys";
+const SECRETS: [&str; 2] = ["security.keys", "http_api.auth.password"];
 
 /// The parsed file. Reading a key makes it known: whatever is in the file and was never asked for
 /// is refused at the end, so no list of keys can disagree with the code.
@@ -121,11 +121,17 @@ impl<'a> Document<'a> {
         decoded
     }
 
+    /// Whether `key` says `true`.
+    pub(super) fn is_on(&self, key: &str) -> bool {
+        let value = self.value(key);
+        value.and_then(|value| value.get_ref().as_bool()) == Some(true)
+    }
+
     /// Remembers that what `key` says is impossible together with the rest of the file.
     pub(super) fn refuse(&mut self, key: &str, message: &str) {
         // What is not in the file is a default of its block.
         let place = self.value(key);
-        let place = place.or_else(|| self.root.get_ref().get(keys::block(key)));
+        let place = place.or_else(|| self.value(keys::block(key)));
         let start = place.map_or(0, |value| value.span().start);
         let error = self.error(key, message, start);
         self.refusals.push(error);
@@ -150,26 +156,28 @@ impl<'a> Document<'a> {
 
     fn unknown_keys(&self) -> Vec<ConfigError> {
         let mut errors = Vec::new();
-        for (key, value) in self.root.get_ref() {
+        self.unknown_in(self.root.get_ref(), "", &mut errors);
+        errors
+    }
+
+    /// The keys of `table`, which is the block of this path, that nobody asked for.
+    fn unknown_in(&self, table: &DeTable<'_>, block: &str, errors: &mut Vec<ConfigError>) {
+        for (key, value) in table {
             let name: &str = key.get_ref();
-            if self.asked.contains(&name) {
-                continue;
-            }
-            let is_block = self.asked.iter().any(|path| keys::block(path) == name);
+            let path = match block {
+                "" => name.to_owned(),
+                block => format!("{block}.{name}"),
+            };
+            // A name may hold a dot itself, in quotes.
+            let is_known = !name.contains('.') && self.asked.contains(&&*path);
+            let is_block = self.asked.iter().any(|known| keys::is_in(known, &path));
             match value.get_ref().as_table() {
-                _ if !is_block => errors.push(self.unknown(name, key.span().start)),
-                None => errors.push(self.unexpected(name, &format!("a block `[{name}]`"), value)),
-                Some(table) => {
-                    for inner in table.keys() {
-                        let path = format!("{name}.{}", inner.get_ref());
-                        if !self.asked.contains(&path.as_str()) {
-                            errors.push(self.unknown(&path, inner.span().start));
-                        }
-                    }
-                }
+                _ if is_known => {}
+                _ if !is_block => errors.push(self.unknown(&path, key.span().start)),
+                None => errors.push(self.unexpected(&path, &format!("a block `[{path}]`"), value)),
+                Some(table) => self.unknown_in(table, &path, errors),
             }
         }
-        errors
     }
 
     fn unknown(&self, path: &str, start: usize) -> ConfigError {
@@ -184,7 +192,7 @@ impl<'a> Document<'a> {
     }
 
     fn unexpected(&self, key: &str, expected: &str, value: &Spanned<DeValue<'_>>) -> ConfigError {
-        let found = if key == SECRET {
+        let found = if SECRETS.contains(&key) {
             "something else".to_owned()
         } else {
             describe(value.get_ref())
@@ -202,10 +210,15 @@ impl<'a> Document<'a> {
 
     fn value(&self, key: &str) -> Option<&Spanned<DeValue<'a>>> {
         let root = self.root.get_ref();
-        match key.split_once('.') {
-            Some((block, name)) => root.get(block)?.get_ref().as_table()?.get(name),
-            None => root.get(key),
-        }
+        find(root, key)
+    }
+}
+
+/// The value at a path of names with dots between them.
+fn find<'t, 'a>(table: &'t DeTable<'a>, path: &str) -> Option<&'t Spanned<DeValue<'a>>> {
+    match path.split_once('.') {
+        Some((block, rest)) => find(table.get(block)?.get_ref().as_table()?, rest),
+        None => table.get(path),
     }
 }
 

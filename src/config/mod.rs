@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 
 use crate::limits;
 
+pub use self::api::{HttpApi, Login};
 pub use self::changes::{Changes, Values};
 use self::document::Document;
 pub use self::error::ConfigError;
 pub use self::security::{Access, Refusal, Security};
+pub use self::srs::why_not;
 use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
 
+mod api;
 mod changes;
 mod cluster;
 mod document;
@@ -61,6 +64,10 @@ pub struct Config {
     pub security: Security,
     /// Whether HTTP is served, and how.
     pub http_server: Option<HttpServer>,
+    /// Whether the API is served, and how.
+    pub http_api: Option<HttpApi>,
+    /// Between two lines of the log that say how much there is; zero: there are none.
+    pub pithy_print: Duration,
 }
 
 impl Config {

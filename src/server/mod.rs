@@ -3,6 +3,8 @@
 pub mod access;
 pub mod activity;
 pub mod allocator;
+#[cfg(feature = "api")]
+pub mod api;
 pub mod capacity;
 pub mod connection;
 pub mod connections;
@@ -18,6 +20,7 @@ pub mod hls;
 pub mod http;
 pub mod listener;
 pub mod log;
+pub mod notify;
 pub mod overview;
 pub mod pace;
 #[cfg(feature = "page")]
@@ -47,7 +50,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use ::log::warn;
+use ::log::{info, warn};
 
 use crate::config::{Access, Config, Mode};
 use crate::hub::budget::{Budget, Charge};
@@ -262,6 +265,12 @@ impl Running {
         self.server.config()
     }
 
+    /// How many connections and streams there are.
+    pub fn counts(&self) -> (usize, usize) {
+        let server = &self.server;
+        (server.connections.count(), server.registry.count())
+    }
+
     /// Whether nothing is connected any more.
     pub fn is_idle(&self) -> bool {
         self.server.connections.is_empty()
@@ -343,6 +352,20 @@ impl Server {
         };
         siblings.give_up(path, || self.registry.unpublish(path));
         self.hls.give_up(path);
+    }
+
+    /// Ends the connection of a client; whether there is one of this id.
+    pub fn kick(&self, client: &str) -> bool {
+        let connections = self.connections.living();
+        let is_it = |one: &&Arc<Connection>| {
+            one.activity().is_some() && self.names.client(one.id) == client
+        };
+        let Some(connection) = connections.iter().find(is_it) else {
+            return false;
+        };
+        info!("{connection}: ended, as the operator wants it");
+        connection.reset("the operator ended it");
+        true
     }
 
     /// Whether nobody else is accepted, and everything is to end before long.
