@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use support::clients::{self, Client};
 use support::eventually;
-use support::http::{self, Client as Http};
+use support::http::{self, Client as Http, FlvPlayer};
 use support::netns::in_netns;
 use support::peer::publishing;
 use support::server::{Server, show};
@@ -174,14 +174,14 @@ struct Site {
 const STREAMS: [&str; 2] = ["one", "two"];
 
 impl Site {
-    fn start(more: &str) -> Self {
+    fn start() -> Self {
         let (meeting, html) = (Meeting::new(), TempDir::new());
         let directory = html.path().display();
         let servers = meeting.servers::<2>(&format!(
             "[http_server]\nenabled = true\nindex = true\nlisten = 8080\ndir = \"{directory}\"\n\
              [http_remux]\nenabled = true\n\
              [hls]\nenabled = true\nhls_path = \"{directory}\"\nhls_fragment = 2\nhls_window = 20\n\
-             {more}"
+             [http_api]\nenabled = true\nlisten = \"127.0.0.1:1985\"\n"
         ));
         let publish = "ffmpeg -v error -re -stream_loop -1 -i SAMPLE -c copy -f flv URL";
         let publishers = [0, 1].map(|at| {
@@ -282,7 +282,7 @@ fn a_browser_shows_and_plays_the_streams_of_both_processes() {
     with_browser(
         "a_browser_shows_and_plays_the_streams_of_both_processes",
         || {
-            let site = Site::start("");
+            let site = Site::start();
             for width in [390, 1280] {
                 for scripts in [true, false] {
                     let task = format!("\"width\":{width},\"scripts\":{scripts}");
@@ -296,14 +296,30 @@ fn a_browser_shows_and_plays_the_streams_of_both_processes() {
             plays("/live/one.m3u8", true, "");
             plays("/live/two.m3u8", false, "/srs-lite/hls");
             plays("/live/one.flv", true, "/srs-lite/mpegts");
+            // The API's port has all of it, and can end clients.
+            plays_at(1985, "/live/two.flv", true, "/srs-lite/mpegts");
+            let mut player = FlvPlayer::play(site.servers[0].http_address(), "two.flv");
+            let peer = player.client.socket.local_addr().unwrap();
+            let task = format!("\"open\":true,\"kick\":\"End {peer}\"");
+            let seen = Seen::look(1985, &task);
+            assert_eq!(seen.all("kicked").len(), 1);
+            while player.tag().is_some() {}
+            let public = http::get(site.servers[0].http_address(), "/").body;
+            let public = String::from_utf8(public).unwrap();
+            assert!(!public.contains("127.0.0.1"), "{public}");
+            assert!(!public.contains("data-kick"), "{public}");
         },
     );
 }
 
 /// Plays what `link` leads to; `library` is loaded for it, and only then.
 fn plays(link: &str, native: bool, library: &str) {
+    plays_at(8080, link, native, library);
+}
+
+fn plays_at(port: u16, link: &str, native: bool, library: &str) {
     let seen = Seen::look(
-        8080,
+        port,
         &format!("\"native\":{native},\"play\":{{\"link\":\"{link}\",\"seconds\":{PLAYED}}}"),
     );
     let number = |key| seen.one(key).parse::<f64>().unwrap();
