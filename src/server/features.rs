@@ -21,13 +21,14 @@ pub struct Features {
 
 /// What the process says of itself.
 pub(super) trait Api: fmt::Debug + Send + Sync {
-    /// The answer to a request at the API's port.
+    /// The answer to a request at the API's port; `None`: to one who may know, and asks for nothing
+    /// of the API's.
     fn answer(
         &self,
         server: &Arc<Server>,
         connection: &Connection,
         request: &Request<'_>,
-    ) -> Answer;
+    ) -> Option<Answer>;
 
     /// What a sibling is told.
     fn say(&self, server: &Server) -> Vec<u8>;
@@ -35,8 +36,9 @@ pub(super) trait Api: fmt::Debug + Send + Sync {
 
 /// Answers beside the files.
 pub(super) trait Page: fmt::Debug + Send + Sync {
-    /// What is at this path; `None`: the page has nothing there.
-    fn answer(&self, server: &Arc<Server>, path: &str) -> Option<Answer>;
+    /// What is at this path; `None`: the page has nothing there. `manages`: to one who may know of
+    /// clients, and end them.
+    fn answer(&self, server: &Arc<Server>, path: &str, manages: bool) -> Option<Answer>;
 }
 
 impl Features {

@@ -54,17 +54,17 @@ impl Api for HttpApi {
         server: &Arc<Server>,
         connection: &Connection,
         request: &Request<'_>,
-    ) -> Answer {
+    ) -> Option<Answer> {
         let config = server.config();
         let Some(api) = &config.http_api else {
-            return failed(404, 404);
+            return Some(failed(404, 404));
         };
-        let mut answer = self.checked(server, (connection, api), request);
+        let mut answer = self.checked(server, (connection, api), request)?;
         if api.crossdomain {
             // To read only: what a page of another site may ask for must not change anything.
             answer.head = answer.head.field("Access-Control-Allow-Origin", "*");
         }
-        answer
+        Some(answer)
     }
 
     fn say(&self, server: &Server) -> Vec<u8> {
@@ -78,11 +78,11 @@ impl HttpApi {
         server: &Arc<Server>,
         (connection, api): (&Connection, &config::HttpApi),
         request: &Request<'_>,
-    ) -> Answer {
+    ) -> Option<Answer> {
         let path = Path::parse(request.path);
         // Asked by browsers before they log in.
         if request.method == Method::Options {
-            return options(path.as_ref(), api.crossdomain);
+            return Some(options(path.as_ref(), api.crossdomain));
         }
         match is_let_in(&self.gate, api, connection, request) {
             Ok(true) => {}
@@ -90,21 +90,22 @@ impl HttpApi {
                 let mut answer = failed(401, 401);
                 let scheme = "Basic realm=\"srs-lite\", charset=\"UTF-8\"";
                 answer.head = answer.head.field("WWW-Authenticate", scheme);
-                return answer;
+                return Some(answer);
             }
             Err(denial) => {
                 info!("{connection}: {denial}");
-                return failed(403, 403);
+                return Some(failed(403, 403));
             }
         }
         let Some(path) = path else {
-            return failed(404, 404);
+            let is_ours = request.method == Method::Delete || request.path.starts_with("/api/");
+            return is_ours.then(|| failed(404, 404));
         };
-        match (request.method, &path) {
+        Some(match (request.method, &path) {
             (Method::Delete, Path::One(Things::Clients, id)) => {
                 // A page of another site, whose name leads to us by now, has a name for a host.
                 if api.auth.is_none() && !is_address(request.host) {
-                    return failed(403, 403);
+                    return Some(failed(403, 403));
                 }
                 kick(server, id, Query::parse(request.query).all)
             }
@@ -114,7 +115,7 @@ impl HttpApi {
                 answer
             }
             (Method::Get | Method::Head, _) => read(server, &path, Query::parse(request.query)),
-        }
+        })
     }
 }
 

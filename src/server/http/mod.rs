@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::{Buf, BytesMut};
 use log::debug;
 
-use crate::config::{Access, HttpServer, key_of};
+use crate::config::{Access, key_of};
 use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
@@ -171,9 +171,11 @@ impl Peer<'_> {
     fn answer(&mut self, request: &Request<'_>) -> io::Result<Next> {
         if self.connection.protocol == Protocol::Api {
             let api = self.server.features.api.as_ref();
-            let answer = api.map(|api| api.answer(self.server, self.connection, request));
-            let answer = answer.unwrap_or_else(not_found);
-            return self.send(answer, request.keep_alive, request.method == Method::Head);
+            let answer = api.and_then(|api| api.answer(self.server, self.connection, request));
+            // What else is asked for here is for the page: so its player needs no other origin.
+            if let Some(answer) = answer.or_else(|| self.page(request, true)) {
+                return self.send(answer, request.keep_alive, request.method == Method::Head);
+            }
         }
         let config = self.server.config();
         let answer = match HttpPath::parse(request.path).zip(config.http_server.as_ref()) {
@@ -184,8 +186,10 @@ impl Peer<'_> {
                 Kind::Flv(stream) if config.default_vhost.remux => {
                     return self.play(request, stream);
                 }
-                Kind::Flv(_) | Kind::File => self
-                    .page(http, request)
+                Kind::Flv(_) | Kind::File => http
+                    .index
+                    .then(|| self.page(request, false))
+                    .flatten()
                     .unwrap_or_else(|| files::answer(&http.dir, &path, request, None)),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
@@ -220,11 +224,10 @@ impl Peer<'_> {
         self.send(answer, request.keep_alive, request.method == Method::Head)
     }
 
-    /// The live page, or what belongs to it; if it is shown.
-    fn page(&self, http: &HttpServer, request: &Request<'_>) -> Option<Answer> {
-        let page = self.server.features.page.as_ref();
-        let page = page.filter(|_| http.index)?;
-        page.answer(self.server, request.path)
+    /// The live page, or what belongs to it.
+    fn page(&self, request: &Request<'_>, manages: bool) -> Option<Answer> {
+        let page = self.server.features.page.as_ref()?;
+        page.answer(self.server, request.path, manages)
     }
 
     /// Waits for the stream.
