@@ -4,13 +4,14 @@ use core::fmt::Display;
 use core::time::Duration;
 use std::ffi::OsString;
 use std::io::{Write, stderr, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use lexopt::Arg;
 use srs_lite::config::{self, Config};
+use srs_lite::server::features::Features;
 use srs_lite::server::log::Log;
 use srs_lite::server::pid::PidFile;
 use srs_lite::server::port::Protocol;
@@ -45,12 +46,10 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Help => say(HELP),
         Command::Version => say(concat!("srs-lite ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Test(path) => Config::load(&path)
-            .map_err(said)
-            .and_then(|_| say(&format!("{}: ok\n", path.display()))),
+        Command::Test(path) => load(&path).and_then(|_| say(&format!("{}: ok\n", path.display()))),
         Command::Run(path) => {
             allocator::tune();
-            Config::load(&path).map_err(said).and_then(run)
+            load(&path).and_then(run)
         }
     };
     match result {
@@ -85,6 +84,14 @@ fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lex
         Some(file) => Ok(Command::Run(file)),
         None => Err("`-c FILE` is missing".into()),
     }
+}
+
+/// The configuration of a file, if this build can do what it wants.
+fn load(path: &Path) -> Result<Config, String> {
+    let config = Config::load(path).map_err(said)?;
+    let suffices = Features::suffice(&config);
+    suffices.map_err(|lacks| format!("{}: {lacks}", path.display()))?;
+    Ok(config)
 }
 
 /// Runs the server until it is told to stop.

@@ -162,6 +162,46 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("http_server.listen", "7", "http_server.enabled = true"),
     ("http_server.dir", "\"a\"", "http_server.enabled = true"),
     ("http_remux.enabled", "true", "http_server.enabled = true"),
+    (
+        "http_hooks.enabled",
+        "true",
+        "http_hooks.on_play = \"http://a\"",
+    ),
+    (
+        "http_hooks.on_connect",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_close",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_publish",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_unpublish",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_play",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_stop",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_hls",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
 ];
 
 #[test]

@@ -10,6 +10,7 @@ use crate::limits;
 
 use self::document::Document;
 pub use self::error::ConfigError;
+pub use self::http_hooks::{HookUrl, HttpHooks};
 pub use self::security::{Access, Refusal, Security};
 use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
@@ -17,6 +18,7 @@ pub use self::stream_key::{Verdict, key_of};
 mod cluster;
 mod document;
 mod error;
+mod http_hooks;
 mod keys;
 mod read;
 mod security;
@@ -59,6 +61,8 @@ pub struct Config {
     pub security: Security,
     /// Whether HTTP is served, and how.
     pub http_server: Option<HttpServer>,
+    /// Who is asked and told about peers.
+    pub http_hooks: HttpHooks,
 }
 
 impl Config {

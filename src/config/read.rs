@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use super::cluster::cluster;
 use super::document::Document;
+use super::http_hooks::http_hooks;
 use super::security::Rule;
 use super::stream_key::StreamKey;
 use super::{
@@ -67,6 +68,7 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
         security: security(file),
         hls: hls(file, &cluster),
         http_server: http_server(file, &listen),
+        http_hooks: http_hooks(file),
         cluster,
         listen,
     }

@@ -145,7 +145,6 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
             "hds",
             "heartbeat",
             "http_api",
-            "http_hooks",
             "http_static",
             "in_ack_size",
             "include",

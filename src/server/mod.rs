@@ -13,6 +13,9 @@ pub mod features;
 pub mod format;
 pub mod handshake;
 pub mod hls;
+pub mod hook;
+#[cfg(feature = "hooks")]
+pub mod hooks;
 pub mod http;
 pub mod listener;
 pub mod log;
@@ -145,7 +148,7 @@ pub fn start(
             players: Arc::new(AtomicUsize::new(0)),
         },
         hls: config.hls.clone().map(Hls::new),
-        features: Features::of_this_build(&config),
+        features: Features::of_this_build(),
         config: RwLock::new(Arc::new(config)),
         threads: Threads::new(allowed.threads),
         edge,

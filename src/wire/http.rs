@@ -25,6 +25,10 @@ pub struct Request<'a> {
     pub if_none_match: Option<&'a str>,
     /// `If-Modified-Since`.
     pub if_modified_since: Option<&'a str>,
+    /// `Host`, as it is; empty if there is none.
+    pub host: &'a str,
+    /// `Referer`: the page that the peer is on, or so it says.
+    pub referer: Option<&'a str>,
 }
 
 /// What can be asked for.
@@ -140,6 +144,8 @@ impl<'a> Request<'a> {
             if_range: fields.text("if-range"),
             if_none_match: fields.text("if-none-match"),
             if_modified_since: fields.text("if-modified-since"),
+            host: fields.text("host").unwrap_or_default(),
+            referer: fields.text("referer"),
         })
     }
 
