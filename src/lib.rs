@@ -9,6 +9,7 @@
 //! | [`session`] | what bytes mean: state machines | wire |
 //! | [`hub`] | fan-out: one stream's frames to its players | locks and queues |
 //! | [`config`] | the configuration file | its text |
+//! | `from_srs` | SRS's configuration file, for `--from-srs` | its text, files that it includes |
 //! | [`server`] | threads, sockets, files: the only layer that blocks | all of the above |
 //!
 //! # The way of a media message
@@ -27,6 +28,8 @@
 //! Promised: no panic and no unbounded memory from the network, and no peer can stop another.
 
 pub mod config;
+#[cfg(feature = "from-srs")]
+pub mod from_srs;
 pub mod hls;
 pub mod hub;
 pub mod limits;

@@ -349,6 +349,9 @@ pub const SMALL_FILE_BYTES: u64 = 16 * 1024;
 /// Streams on the index page.
 pub const MAX_LISTED_STREAMS: usize = 1000;
 
+/// How old the live page may be: whoever asks in this time gets the same one.
+pub const PAGE_KEPT: Duration = Duration::from_secs(1);
+
 /// Edges a stream may pass on its way from the origin. A loop ends here.
 pub const MAX_EDGE_HOPS: u32 = 8;
 
@@ -447,3 +450,12 @@ pub const HOOK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// At a stop what waits is told within this, and dropped then: less than [`STOP_DEADLINE`].
 pub const HOOK_FLUSH: Duration = Duration::from_millis(1500);
+
+/// Bytes of a file of SRS that is converted, with what it includes. SRS's own full.conf has 100 KiB.
+pub const MAX_SRS_CONF_BYTES: usize = 1024 * 1024;
+
+/// Blocks and included files within each other there; SRS has four.
+pub const MAX_SRS_CONF_DEPTH: usize = 16;
+
+/// Directives in it: each that is refused costs one more look at all. SRS's full.conf has 700.
+pub const MAX_SRS_CONF_DIRECTIVES: usize = 4096;

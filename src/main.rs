@@ -4,34 +4,36 @@ use core::fmt::Display;
 use core::time::Duration;
 use std::ffi::OsString;
 use std::io::{Write, stderr, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use lexopt::Arg;
 use srs_lite::config::{self, Config};
-use srs_lite::server::features::Features;
 use srs_lite::server::log::Log;
 use srs_lite::server::pid::PidFile;
 use srs_lite::server::port::Protocol;
 use srs_lite::server::privileges::{Identity, PrivilegeError};
+use srs_lite::server::reload::{Source, create_directories};
 use srs_lite::server::siblings::Siblings;
 use srs_lite::server::siblings::run_dir::{self, RunDir};
 use srs_lite::server::signals::{Event, Signals};
-use srs_lite::server::{self, Running, allocator, capacity, port};
+use srs_lite::server::{self, Running, allocator, port};
 
 const HELP: &str = "\
 srs-lite, a small RTMP relay: edges and origins that share one port.
 
   srs-lite -c FILE       run with the configuration of FILE, in the foreground
   srs-lite -t -c FILE    test FILE, and neither run nor bind a port
+  srs-lite --from-srs FILE
+                         say a configuration of SRS in the words of srs-lite
   srs-lite -v            show the version
   srs-lite -h            show this help
 
 conf/full.conf lists every key of a configuration.
 SIGINT and SIGTERM stop it; SIGQUIT stops it when its connections have ended, or after
-`grace_final_wait`; SIGUSR1 opens the log file again. Exit status: 0 stopped on request, 1 could
+`grace_final_wait`; SIGHUP reads FILE again; SIGUSR1 opens the log file again. Exit status: 0 stopped on request, 1 could
 not start, 2 wrong usage.
 ";
 
@@ -46,10 +48,17 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Help => say(HELP),
         Command::Version => say(concat!("srs-lite ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Test(path) => load(&path).and_then(|_| say(&format!("{}: ok\n", path.display()))),
+        Command::Test(path) => {
+            let ok = format!("{}: ok\n", path.display());
+            Source::open(path).and_then(|_| say(&ok))
+        }
+        #[cfg(feature = "from-srs")]
+        Command::FromSrs(path) => srs_lite::from_srs::convert_file(&path)
+            .map_err(said)
+            .and_then(|toml| say(&toml)),
         Command::Run(path) => {
             allocator::tune();
-            load(&path).and_then(run)
+            Source::open(path).and_then(run)
         }
     };
     match result {
@@ -62,6 +71,8 @@ enum Command {
     Help,
     Version,
     Test(PathBuf),
+    #[cfg(feature = "from-srs")]
+    FromSrs(PathBuf),
     Run(PathBuf),
 }
 
@@ -73,6 +84,8 @@ fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lex
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('v' | 'V') | Arg::Long("version") => return Ok(Command::Version),
+            #[cfg(feature = "from-srs")]
+            Arg::Long("from-srs") => return Ok(Command::FromSrs(parser.value()?.into())),
             Arg::Short('t') => is_test = true,
             Arg::Short('c') if file.is_none() => file = Some(PathBuf::from(parser.value()?)),
             Arg::Short('c') => return Err("`-c` is there twice".into()),
@@ -86,16 +99,8 @@ fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lex
     }
 }
 
-/// The configuration of a file, if this build can do what it wants.
-fn load(path: &Path) -> Result<Config, String> {
-    let config = Config::load(path).map_err(said)?;
-    let suffices = Features::suffice(&config);
-    suffices.map_err(|lacks| format!("{}: {lacks}", path.display()))?;
-    Ok(config)
-}
-
 /// Runs the server until it is told to stop.
-fn run(mut config: Config) -> Result<(), String> {
+fn run((mut source, mut config): (Source, Config)) -> Result<(), String> {
     let log = Log::install(&config.log).map_err(said)?;
     let signals = Signals::block().map_err(said)?;
     let _pid = config
@@ -118,12 +123,8 @@ fn run(mut config: Config) -> Result<(), String> {
     }
     let siblings = meeting.map(|path| Siblings::join(&path)).transpose();
     let siblings = siblings.map_err(said)?;
-    if let Some(http) = &config.http_server {
-        std::fs::create_dir_all(&http.dir)
-            .map_err(|error| format!("cannot create {}: {error}", http.dir.display()))?;
-    }
-    let allowed = capacity::allow(&config);
-    config.max_connections = allowed.connections;
+    create_directories(&config)?;
+    let allowed = source.allow(&mut config);
     let per_address = config.connections_per_address();
     let events = signals.receive().map_err(said)?;
     let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());
@@ -142,14 +143,13 @@ fn run(mut config: Config) -> Result<(), String> {
     if let Some(siblings) = &siblings {
         listeners.push(siblings.listen().map_err(said)?);
     }
-    let grace = config.grace_final_wait;
     let running = server::start(config, listeners, siblings, &allowed).map_err(said)?;
     // While we serve: it takes longer than all the rest.
     port::warn_of_other_forms(&ports);
     for (protocol, address) in ports {
         log::info!("listening on {protocol} {address}");
     }
-    wait(running, &events, &log, grace).stop();
+    wait(running, &events, &log, &mut source).stop();
     log::info!("stopped");
     Ok(())
 }
@@ -189,11 +189,12 @@ fn drop_privileges(config: &Config, identity: &Identity) -> Result<(), Privilege
     identity.assume()
 }
 
-/// Acts upon events until one of them is to stop, or until all have ended, or have had `grace`, since
+/// Acts upon events until one of them is to stop, or until all have ended, or have had their time, since
 /// one was to drain.
-fn wait(mut running: Running, events: &Receiver<Event>, log: &Log, grace: Duration) -> Running {
+fn wait(mut running: Running, events: &Receiver<Event>, log: &Log, source: &mut Source) -> Running {
     let mut drained: Option<Instant> = None;
     loop {
+        let grace = running.config().grace_final_wait;
         if let Some(since) = drained {
             if running.is_idle() {
                 return running;
@@ -218,7 +219,7 @@ fn wait(mut running: Running, events: &Receiver<Event>, log: &Log, grace: Durati
                 Ok(()) => log::info!("the log is opened again"),
                 Err(error) => log::error!("{error}"),
             },
-            Ok(Event::Reload) => log::warn!("SIGHUP: this version does not reload; restart it"),
+            Ok(Event::Reload) => source.reload(&running),
             Ok(Event::Drain) | Err(RecvTimeoutError::Timeout) => {}
         }
     }

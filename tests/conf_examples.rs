@@ -161,6 +161,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("http_server.enabled", "true", ""),
     ("http_server.listen", "7", "http_server.enabled = true"),
     ("http_server.dir", "\"a\"", "http_server.enabled = true"),
+    ("http_server.index", "true", "http_server.enabled = true"),
     ("http_remux.enabled", "true", "http_server.enabled = true"),
     (
         "http_hooks.enabled",

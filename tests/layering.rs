@@ -27,6 +27,11 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         &["TcpListener", "TcpStream", "std::thread", "socket2"],
     ),
     (
+        "from_srs",
+        &["from_srs", "config", "limits"],
+        &["std::net", "std::thread", "socket2", "nix::", "log::"],
+    ),
+    (
         "server",
         &[
             "server", "hub", "hls", "session", "wire", "config", "limits",

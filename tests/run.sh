@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 # libFuzzer is C++, nginx is what the benchmark measures beside us, and faketime moves clocks.
 needed=(ffmpeg iproute2 util-linux g++ libnginx-mod-rtmp faketime)
 clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
-    gstreamer1.0-plugins-bad chromium systemd strace)
+    gstreamer1.0-plugins-bad chromium prometheus systemd strace)
 # It may be there from elsewhere, in one package with Node.js.
 command -v npm >/dev/null || clients+=(nodejs npm)
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null || needed+=(nginx-light)
@@ -52,6 +52,11 @@ deny() {
     cargo deny --offline --locked check bans licenses sources
 }
 
+# Without the features that a build may have.
+core() { # cargo command, arguments…
+    cargo "$1" --locked --no-default-features "${@:2}"
+}
+
 format() {
     cargo fmt --check
     cargo fmt --check --manifest-path fuzz/Cargo.toml
@@ -81,6 +86,9 @@ step "format" format
 step "lints" cargo clippy --locked --all-targets -- -D warnings
 step "licences, sources and versions of crates" deny
 step "tests" cargo test --locked
+step "the core alone: lints" core clippy --all-targets -- -D warnings
+step "the core alone: tests" core test --lib --test scenario --test hls_scenario --test publish_play \
+    --test edge --test conf_examples --test conf_messages --test process
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 step "fuzzing, $fuzz_seconds s a target" tests/fuzz.sh "$fuzz_seconds"
 step "release build" release

@@ -1,8 +1,11 @@
 //! A TOML file that remembers where everything stands and which keys were asked for.
 
+use std::hash::Hash;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::changes::Values;
 use super::error::ConfigError;
 use super::{keys, srs};
 
@@ -16,6 +19,8 @@ pub(super) struct Document<'a> {
     text: &'a str,
     root: Spanned<DeTable<'a>>,
     asked: Vec<&'static str>,
+    /// What they mean.
+    values: Values,
     errors: Vec<ConfigError>,
     /// Like `errors`, but they may only follow from one.
     refusals: Vec<ConfigError>,
@@ -37,6 +42,7 @@ impl<'a> Document<'a> {
             text,
             root,
             asked: Vec::new(),
+            values: Values::default(),
             errors: Vec::new(),
             refusals: Vec::new(),
         })
@@ -44,7 +50,32 @@ impl<'a> Document<'a> {
 
     /// The value of `key`, or `default` if the file does not have it. `decode` returns `None` for
     /// what is not as `expected`; that is remembered, and [`Self::finish`] reports it.
-    pub(super) fn read<T>(
+    pub(super) fn read<T: Hash>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        expected: &str,
+        decode: impl Fn(&DeValue<'_>) -> Option<T>,
+    ) -> T {
+        let value = self.read_one(key, default, expected, decode);
+        self.values.note(key, &value);
+        value
+    }
+
+    /// Like [`Self::read`] for a key that takes one value or a list of them.
+    pub(super) fn read_list<T: Hash>(
+        &mut self,
+        key: &'static str,
+        default: Vec<T>,
+        expected: &str,
+        decode: impl Fn(&DeValue<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let values = self.read_all(key, default, expected, decode);
+        self.values.note(key, &values);
+        values
+    }
+
+    fn read_one<T>(
         &mut self,
         key: &'static str,
         default: T,
@@ -63,8 +94,7 @@ impl<'a> Document<'a> {
         decoded
     }
 
-    /// Like [`Self::read`] for a key that takes one value or a list of them.
-    pub(super) fn read_list<T>(
+    fn read_all<T>(
         &mut self,
         key: &'static str,
         default: Vec<T>,
@@ -91,6 +121,12 @@ impl<'a> Document<'a> {
         decoded
     }
 
+    /// Whether `key` says `true`.
+    pub(super) fn is_on(&self, key: &str) -> bool {
+        let value = self.value(key);
+        value.and_then(|value| value.get_ref().as_bool()) == Some(true)
+    }
+
     /// Remembers that what `key` says is impossible together with the rest of the file.
     pub(super) fn refuse(&mut self, key: &str, message: &str) {
         // What is not in the file is a default of its block.
@@ -108,13 +144,13 @@ impl<'a> Document<'a> {
 
     /// The first mistake of the file, if there is one: what [`Self::read`] remembered, and keys
     /// that nobody asked for; failing these, what was refused.
-    pub(super) fn finish(self) -> Result<(), ConfigError> {
+    pub(super) fn finish(self) -> Result<Values, ConfigError> {
         let unknown = self.unknown_keys();
         let first = |errors: Vec<ConfigError>| errors.into_iter().min_by_key(ConfigError::line);
         let all = unknown.into_iter().chain(self.errors).collect();
         match first(all).or_else(|| first(self.refusals)) {
             Some(error) => Err(error),
-            None => Ok(()),
+            None => Ok(self.values),
         }
     }
 

@@ -29,9 +29,14 @@ impl ConfigError {
         }
     }
 
-    /// Where in the file the mistake stands, for choosing the first.
-    pub(super) const fn line(&self) -> Option<usize> {
+    /// Where in the file the mistake stands.
+    pub const fn line(&self) -> Option<usize> {
         self.line
+    }
+
+    /// What is wrong, without the place; of a key it begins with ``key `name`: ``.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 }
 

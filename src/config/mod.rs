@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 
 use crate::limits;
 
+pub use self::changes::{Changes, Values};
 use self::document::Document;
 pub use self::error::ConfigError;
 pub use self::http_hooks::{HookUrl, HttpHooks};
 pub use self::security::{Access, Refusal, Security};
+pub use self::srs::why_not;
 use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
 
+mod changes;
 mod cluster;
 mod document;
 mod error;
@@ -72,20 +75,30 @@ impl Config {
     ///
     /// The first mistake of the file, or why it cannot be read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_values(path).map(|(config, _)| config)
+    }
+
+    /// The same, with what each key means.
+    ///
+    /// # Errors
+    ///
+    /// As in [`Self::load`].
+    pub fn load_values(path: &Path) -> Result<(Self, Values), ConfigError> {
         let file = path.display().to_string();
         let text = read(path, &file, "`-c`")?;
-        let mut config = Self::parse(&text, &file)?;
-        config.read_key_file()?;
-        Ok(config)
+        let (mut config, mut values) = Self::parse_values(&text, &file)?;
+        config.read_key_file(&mut values)?;
+        Ok((config, values))
     }
 
     /// Adds the keys of `security.key_file`: one on a line, `#` begins a comment.
-    fn read_key_file(&mut self) -> Result<(), ConfigError> {
+    fn read_key_file(&mut self, values: &mut Values) -> Result<(), ConfigError> {
         let Some(path) = &self.security.key_file else {
             return Ok(());
         };
         let file = path.display().to_string();
         let text = read(path, &file, "`security.key_file`")?;
+        values.note("security.key_file", &text);
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -116,10 +129,13 @@ impl Config {
     ///
     /// The first mistake of the text.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        Self::parse_values(text, file).map(|(config, _)| config)
+    }
+
+    fn parse_values(text: &str, file: &str) -> Result<(Self, Values), ConfigError> {
         let mut document = Document::parse(text, file)?;
         let config = read::config(&mut document);
-        document.finish()?;
-        Ok(config)
+        Ok((config, document.finish()?))
     }
 
     /// Every key that a file can have, as `block.key`.
@@ -139,7 +155,7 @@ fn read(path: &Path, file: &str, named_by: &str) -> Result<String, ConfigError> 
 }
 
 /// A port, with the address it is bound to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ListenAddress {
     /// `None`: every address of the machine, IPv6 and IPv4 from one socket. An IPv6 address takes
     /// IPv6 only.
@@ -158,7 +174,7 @@ pub struct Log {
 }
 
 /// `run_dir`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum RunDir {
     /// One that follows from user and port.
     Auto,
@@ -183,7 +199,7 @@ pub struct Cluster {
 }
 
 /// `cluster.mode`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Mode {
     /// An origin: streams are published here.
     Local,
@@ -223,8 +239,18 @@ pub struct Play {
     pub play_wait: Duration,
 }
 
+impl Play {
+    /// Frames that are kept of a group of pictures; 0: none.
+    pub fn group_frames(&self) -> usize {
+        match self.gop_cache {
+            true => self.gop_cache_max_frames,
+            false => 0,
+        }
+    }
+}
+
 /// `mw_latency`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MergeTime {
     /// By the number of players of the process.
     Auto,
@@ -272,12 +298,14 @@ pub struct HttpServer {
     pub listen: Vec<ListenAddress>,
     /// Its files are served.
     pub dir: PathBuf,
+    /// `index`: whether `/` is the live page, not only a list.
+    pub index: bool,
     /// `[http_remux]`: whether live streams are served as `/app/stream.flv`.
     pub remux: bool,
 }
 
 /// `republish`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Republish {
     /// It is refused.
     Busy,

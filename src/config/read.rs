@@ -17,8 +17,18 @@ use super::{
     Republish, RunDir, Security, value,
 };
 
+/// Switches of what a build can be without: key, feature, and whether this build has it.
+const FEATURES: &[(&str, &str, bool)] = &[("http_server.index", "page", cfg!(feature = "page"))];
+
 /// The configuration of a file; mistakes stay with the document.
 pub(super) fn config(file: &mut Document<'_>) -> Config {
+    for (key, feature, _) in FEATURES.iter().filter(|(.., is_built)| !is_built) {
+        if file.is_on(key) {
+            let message =
+                format!("this build has no {feature}: build it with the feature `{feature}`");
+            file.refuse(key, &message);
+        }
+    }
     let listen = listen(file, "listen", 1935);
     let cluster = cluster(file, &listen);
     let (user, group) = identity(file);
@@ -238,12 +248,12 @@ fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
             "seconds from 1 to 86400",
             |value| value::seconds(value, 1..=86_400),
         ),
-        td_ratio: file.read(
+        td_ratio: f64::from_bits(file.read(
             "hls.hls_td_ratio",
-            1.0,
+            1.0_f64.to_bits(),
             "a number from 1.0 to 10.0",
-            |value| value::ratio(value, 1.0..=10.0),
-        ),
+            |value| value::ratio(value, 1.0..=10.0).map(f64::to_bits),
+        )),
         cleanup: file.read("hls.hls_cleanup", true, "true or false", switch),
         dispose: file
             .read(
@@ -289,6 +299,7 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
     const MOUNT: &str = "[vhost]/[app]/[stream].flv";
     let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
     let enabled = switch("http_server.enabled");
+    let index = switch("http_server.index");
     let remux = switch("http_remux.enabled");
     let listen = listen(file, "http_server.listen", 8080);
     let dir = PathBuf::from("./html");
@@ -312,5 +323,10 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
         let message = "RTMP listens there; choose another port";
         file.refuse("http_server.listen", message);
     }
-    Some(HttpServer { listen, dir, remux })
+    Some(HttpServer {
+        listen,
+        dir,
+        index,
+        remux,
+    })
 }

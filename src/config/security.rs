@@ -21,7 +21,7 @@ pub struct Security {
 }
 
 /// What a peer asks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Access {
     /// To publish a stream.
     Publish,
@@ -119,7 +119,7 @@ impl fmt::Display for Refusal {
 }
 
 /// One entry of `allow` or `deny`: `publish 10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Rule {
     access: Access,
     peers: Peers,
@@ -144,7 +144,7 @@ impl Rule {
     }
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Peers {
     All,
     /// Addresses that do not reach us through the internet [RFC 1918, 3927, 4193, 4291].
@@ -166,7 +166,7 @@ impl Peers {
 }
 
 /// The addresses that agree with one in their first bits.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 struct Network {
     address: IpAddr,
     bits: u8,

@@ -6,6 +6,20 @@ pub(super) fn advice(path: &str) -> Option<&'static str> {
     found.map(|&(_, advice)| advice)
 }
 
+/// Why this version does not have a directive that SRS has.
+pub fn why_not(path: &str) -> Option<&'static str> {
+    let advice = advice(path)?;
+    if advice.starts_with("remove it") {
+        return Some("srs-lite does not have it");
+    }
+    // It is removed already.
+    Some(
+        advice
+            .rsplit_once("; remove ")
+            .map_or(advice, |(why, _)| why),
+    )
+}
+
 /// Directives of SRS 4 to 7 at the top level and in `vhost`, and in the blocks that we share.
 const DIRECTIVES: &[(&[&str], &str)] = &[
     (

@@ -8,7 +8,7 @@ use crate::limits;
 
 /// One entry of `keys`, or one line of the key file: `publish live/* KEY`. Its `Debug` does not show
 /// the key.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub(super) struct StreamKey {
     access: Access,
     app: Pattern,
@@ -17,7 +17,7 @@ pub(super) struct StreamKey {
 }
 
 /// A name, or the beginning of names.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Pattern {
     text: Box<str>,
     /// It ended with `*`.

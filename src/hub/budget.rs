@@ -8,7 +8,7 @@ use crate::limits;
 /// What all streams and connections share. Taken before memory is used, given back on drop.
 #[derive(Debug)]
 pub struct Budget {
-    most: usize,
+    most: AtomicUsize,
     used: AtomicUsize,
 }
 
@@ -32,9 +32,14 @@ impl Budget {
     /// A budget of `most` bytes.
     pub const fn new(most: usize) -> Self {
         Self {
-            most,
+            most: AtomicUsize::new(most),
             used: AtomicUsize::new(0),
         }
+    }
+
+    /// It is `most` bytes from now on. What is taken stays so.
+    pub fn set(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// Takes nothing, for [`Charge::resize`].
@@ -53,14 +58,16 @@ impl Budget {
 
     /// Whether so much is taken that what can be done without should be.
     pub fn is_tight(&self) -> bool {
-        let most = self.most.div_ceil(4).saturating_mul(limits::TIGHT_QUARTERS);
+        let most = self.most(Share::Stream).div_ceil(4);
+        let most = most.saturating_mul(limits::TIGHT_QUARTERS);
         self.used.load(Ordering::Relaxed) > most
     }
 
-    const fn most(&self, share: Share) -> usize {
+    fn most(&self, share: Share) -> usize {
+        let most = self.most.load(Ordering::Relaxed);
         match share {
-            Share::Early => self.most.div_ceil(4),
-            Share::Stream => self.most,
+            Share::Early => most.div_ceil(4),
+            Share::Stream => most,
         }
     }
 }

@@ -27,6 +27,14 @@ impl Cache {
         }
     }
 
+    /// Keeps `max_frames` of a group from now on; the one that it has, too.
+    pub fn keep(&mut self, max_frames: usize) {
+        self.max_frames = max_frames;
+        if self.group.len() > max_frames {
+            self.drop_group();
+        }
+    }
+
     /// Forgets everything: what comes next is another publisher's.
     pub fn clear(&mut self) {
         *self = Self::new(self.max_frames);

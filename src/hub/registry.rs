@@ -1,6 +1,7 @@
 //! Stream path → stream. Handles undo themselves on drop; no path leaves a stream busy.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::hub::stream::{Over, Stream};
 pub struct Registry<W> {
     streams: Mutex<Streams<W>>,
     /// Frames kept of a group of pictures, per stream.
-    max_frames: usize,
+    max_frames: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -59,8 +60,14 @@ impl<W> Registry<W> {
                 by_path: HashMap::new(),
                 closed: false,
             }),
-            max_frames,
+            max_frames: AtomicUsize::new(max_frames),
         }
+    }
+
+    /// From now on, so many frames of each group of pictures will be kept: of a stream that somebody
+    /// begins to feed, or that another player wants.
+    pub fn keep(&self, max_frames: usize) {
+        self.max_frames.store(max_frames, Ordering::Relaxed);
     }
 
     /// Begins to feed the stream at `path`.
@@ -73,7 +80,7 @@ impl<W> Registry<W> {
         if streams.closed {
             return Err(Busy);
         }
-        let stream = streams.entry(path, self.max_frames);
+        let stream = streams.entry(path, self.max_frames());
         if stream.lock().published && !takeover {
             return Err(Busy);
         }
@@ -118,7 +125,7 @@ impl<W> Registry<W> {
         if streams.closed {
             return Err(Busy);
         }
-        let stream = streams.entry(path, self.max_frames);
+        let stream = streams.entry(path, self.max_frames());
         let mut state = stream.lock();
         state.attached = state.attached.saturating_add(1);
         state.deserted = None;
@@ -162,6 +169,10 @@ impl<W> Registry<W> {
         }
     }
 
+    fn max_frames(&self) -> usize {
+        self.max_frames.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Streams<W>> {
         // Every change under this lock is one call of the map: it is whole after a panic too.
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
@@ -171,6 +182,7 @@ impl<W> Registry<W> {
 impl<W> Streams<W> {
     fn entry(&mut self, path: &str, max_frames: usize) -> Arc<Stream<W>> {
         if let Some(stream) = self.by_path.get(path) {
+            stream.keep(max_frames);
             return Arc::clone(stream);
         }
         let path: Arc<str> = Arc::from(path);

@@ -153,6 +153,11 @@ impl<W> Stream<W> {
         Some(state.epoch)
     }
 
+    /// Keeps `max_frames` of a group of pictures from now on.
+    pub(super) fn keep(&self, max_frames: usize) {
+        self.lock().cache.keep(max_frames);
+    }
+
     /// Lets players join, if it is still the turn of `epoch`.
     pub(super) fn go_live(&self, epoch: u64) {
         let mut state = self.lock();

@@ -77,9 +77,8 @@ pub struct Allowed {
     pub reason: Option<Reason>,
 }
 
-/// As many of the configured connections as the system allows; warns if these are fewer. Raises the
-/// number of descriptors as far as it may be raised.
-pub fn allow(config: &Config) -> Allowed {
+/// As many of the configured connections as the system was found to allow; warns if these are fewer.
+pub fn allow(mut found: Found, config: &Config) -> Allowed {
     let wanted = config.max_connections;
     let only_sockets = config.cluster.origins.is_empty()
         && config.run_dir == RunDir::Nowhere
@@ -90,7 +89,6 @@ pub fn allow(config: &Config) -> Allowed {
     } else {
         FILES_PER_CONNECTION
     };
-    let mut found = find();
     found.memory = config
         .max_memory
         .and_then(|bytes| u64::try_from(bytes).ok())
@@ -183,8 +181,9 @@ fn budget(memory: usize, connections: usize) -> usize {
     memory.saturating_sub(fixed).max(limits::LEAST_BUDGET)
 }
 
-/// Asks the system.
-fn find() -> Found {
+/// Asks the system. Raises the number of descriptors as far as it may be raised. At start: what the
+/// process has later is not to be had again.
+pub fn find() -> Found {
     let (pids, memory) = groups_limits();
     let is_root = nix::unistd::geteuid().is_root();
     Found {

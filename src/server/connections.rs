@@ -12,14 +12,14 @@ use crate::server::port::Protocol;
 /// Counts connections: all of them, those of each address, and those that speak HTTP.
 #[derive(Debug)]
 pub struct Connections {
-    most: usize,
-    most_per_address: usize,
     table: Mutex<Table>,
 }
 
 /// Every change is made by calls that leave it whole after a panic, too.
 #[derive(Debug, Default)]
 struct Table {
+    most: usize,
+    most_per_address: usize,
     places: usize,
     http: usize,
     siblings: usize,
@@ -59,11 +59,21 @@ impl fmt::Display for NoRoom {
 impl Connections {
     /// None yet, and never more than `most`, or than `most_per_address` of one address.
     pub fn new(most: usize, most_per_address: usize) -> Self {
-        Self {
+        let table = Table {
             most,
             most_per_address,
-            table: Mutex::default(),
+            ..Table::default()
+        };
+        Self {
+            table: Mutex::new(table),
         }
+    }
+
+    /// From now on so many are let in. Of those that are there, none ends.
+    pub fn allow(&self, most: usize, most_per_address: usize) {
+        let mut table = self.lock();
+        table.most = most;
+        table.most_per_address = most_per_address;
     }
 
     /// Takes a place for a connection, before anything else is done for it. Those of siblings do not
@@ -85,17 +95,17 @@ impl Connections {
             *siblings = siblings.saturating_add(usize::from(fits));
             return fits.then(place).ok_or(NoRoom::Siblings);
         }
-        let most_http = self.most.div_ceil(4).saturating_mul(limits::HTTP_QUARTERS);
         let mut table = self.lock();
+        let most_http = table.most.div_ceil(4).saturating_mul(limits::HTTP_QUARTERS);
         let of_address = table.by_address.get(&address).copied().unwrap_or_default();
-        if table.places >= self.most {
-            return Err(NoRoom::Total(self.most));
+        if table.places >= table.most {
+            return Err(NoRoom::Total(table.most));
         }
         if protocol == Protocol::Http && table.http >= most_http {
             return Err(NoRoom::Http(most_http));
         }
-        if of_address >= self.most_per_address {
-            return Err(NoRoom::Address(address, self.most_per_address));
+        if of_address >= table.most_per_address {
+            return Err(NoRoom::Address(address, table.most_per_address));
         }
         table.places = table.places.saturating_add(1);
         table.http = table.http.saturating_add(is_http(protocol));

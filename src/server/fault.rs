@@ -79,7 +79,7 @@ mod tests {
                 redirects: Vec::new(),
                 token_traverse: false,
             };
-            let allowed = capacity::allow(&config);
+            let allowed = capacity::allow(capacity::find(), &config);
             let listening = Listener {
                 listener: listener.into(),
                 address,
@@ -105,7 +105,7 @@ mod tests {
                 let source = (Source::Origin(address), patience);
                 Upstream::open(server, &self.edge, source, &request)
             };
-            let (upstream, _) = self.edge.follow(origin, open).unwrap();
+            let (upstream, _) = self.edge.follow(&origin, open).unwrap();
             upstream
         }
     }

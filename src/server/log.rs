@@ -43,7 +43,9 @@ impl Log {
             .set_location_level(LevelFilter::Off)
             .build();
         let lines = LineWriter::with_capacity(LINE_BYTES, sink);
-        WriteLogger::init(settings.level, format, lines).map_err(|_| LogError::Twice)?;
+        // Whatever it is given, so that the level can change.
+        WriteLogger::init(LevelFilter::Trace, format, lines).map_err(|_| LogError::Twice)?;
+        log::set_max_level(settings.level);
         // A panic ends one thread. It is a bug: say where, in the log and not beside it.
         std::panic::set_hook(Box::new(|panic| log::error!("a thread failed: {panic}")));
         Ok(Self { file })

@@ -5,6 +5,7 @@ pub mod allocator;
 pub mod capacity;
 pub mod connection;
 pub mod connections;
+pub mod current;
 pub mod edge;
 pub mod error;
 #[cfg(test)]
@@ -20,6 +21,8 @@ pub mod http;
 pub mod listener;
 pub mod log;
 pub mod pace;
+#[cfg(feature = "page")]
+mod page;
 pub mod pid;
 pub mod play;
 pub mod port;
@@ -27,6 +30,7 @@ pub mod privileges;
 mod proc_net;
 pub mod publish;
 pub mod rarely;
+pub mod reload;
 pub mod rhythm;
 pub mod rtmp;
 pub mod same_file;
@@ -37,10 +41,9 @@ pub mod thread;
 
 use core::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ::log::warn;
 
@@ -52,6 +55,7 @@ use crate::server::access::{Denial, Gate};
 use crate::server::capacity::Allowed;
 use crate::server::connection::{Connection, deadline};
 use crate::server::connections::Connections;
+use crate::server::current::Current;
 use crate::server::edge::Edge;
 use crate::server::features::Features;
 use crate::server::hls::{Hls, janitor};
@@ -67,7 +71,7 @@ use crate::wire::name::StreamPath;
 #[derive(Debug)]
 pub struct Server {
     /// As read last.
-    config: RwLock<Arc<Config>>,
+    config: Current,
     /// What is built in beside the core.
     pub features: Features,
     /// The streams.
@@ -76,12 +80,12 @@ pub struct Server {
     pub rhythm: Rhythm,
     /// Every thread but main's and those that wait for signals.
     pub threads: Threads,
-    /// If streams can come from elsewhere.
-    pub edge: Option<Edge>,
+    /// How streams come from elsewhere.
+    pub edge: Edge,
     /// Those who share our port, if we want to know them.
     pub siblings: Option<Arc<Siblings>>,
-    /// If streams are written to disk.
-    pub hls: Option<Hls>,
+    /// The streams that are written to disk.
+    pub hls: Hls,
     /// Those that others opened to us.
     connections: Arc<Connections>,
     ids: AtomicU64,
@@ -132,24 +136,20 @@ pub fn start(
 ) -> Result<Running, StartError> {
     let rtmp = sockets.iter().filter(|at| at.protocol == Protocol::Rtmp);
     let addresses = rtmp.map(|at| at.address).collect();
-    let elsewhere = siblings.is_some() || !config.cluster.origins.is_empty();
-    let edge = elsewhere.then(|| Edge::new(&config.cluster, addresses));
-    let max_frames = if config.play.gop_cache {
-        config.play.gop_cache_max_frames
-    } else {
-        0
-    };
+    let edge = Edge::new(&config.cluster, addresses);
     let (most, per_address) = (config.max_connections, config.connections_per_address());
+    let registry = Registry::new(config.play.group_frames());
+    let features = Features::of_this_build(&config);
+    let config = Current::new(config);
     let server = Arc::new(Server {
-        registry: Arc::new(Registry::new(max_frames)),
+        registry: Arc::new(registry),
         rhythm: Rhythm {
-            merge_time: config.play.mw_latency,
-            publisher_wait: config.publish.publisher_wait,
+            config: config.clone(),
             players: Arc::new(AtomicUsize::new(0)),
         },
-        hls: config.hls.clone().map(Hls::new),
-        features: Features::of_this_build(),
-        config: RwLock::new(Arc::new(config)),
+        hls: Hls::default(),
+        features,
+        config,
         threads: Threads::new(allowed.threads),
         edge,
         siblings: siblings.map(Arc::new),
@@ -195,24 +195,9 @@ fn look_after(server: &Arc<Server>) -> io::Result<()> {
         let spawned = server.threads.spawn(role, server.next_id(), body);
         spawned.map(|_| ())
     };
-    if server.edge.is_some() {
-        let server = Arc::clone(server);
-        spawn(Role::Scout, Box::new(move || scout::run(&server)))?;
-    }
-    if let Some((path, dispose)) = disposal(&server.config()) {
-        let server = Arc::clone(server);
-        spawn(
-            Role::Janitor,
-            Box::new(move || janitor::run(&server, &path, dispose)),
-        )?;
-    }
-    Ok(())
-}
-
-/// Where idle streams are removed from the disk, and when; if they are.
-fn disposal(config: &Config) -> Option<(PathBuf, Duration)> {
-    let hls = config.hls.as_ref()?;
-    Some((hls.path.clone(), hls.dispose?))
+    let (scout, janitor) = (Arc::clone(server), Arc::clone(server));
+    spawn(Role::Scout, Box::new(move || scout::run(&scout)))?;
+    spawn(Role::Janitor, Box::new(move || janitor::run(&janitor)))
 }
 
 impl Running {
@@ -238,6 +223,25 @@ impl Running {
             // A panic there has been reported already.
             let _ = listening.thread.join();
         }
+    }
+
+    /// Serves this configuration from now on, with what the system allows; nothing that is connected ends.
+    pub fn reload(&self, config: Config, allowed: &Allowed) {
+        let server = &self.server;
+        ::log::set_max_level(config.log.level);
+        server.registry.keep(config.play.group_frames());
+        server.edge.reload(&config.cluster);
+        let per_address = config.connections_per_address();
+        server
+            .connections
+            .allow(config.max_connections, per_address);
+        server.budget.set(allowed.budget);
+        server.config.set(config);
+    }
+
+    /// The configuration of this moment.
+    pub fn config(&self) -> Arc<Config> {
+        self.server.config()
     }
 
     /// Whether nothing is connected any more.
@@ -286,8 +290,7 @@ impl Running {
 impl Server {
     /// The configuration of this moment. Whoever decides several things by it keeps it meanwhile.
     pub fn config(&self) -> Arc<Config> {
-        let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&config)
+        self.config.get()
     }
 
     /// A number that no other connection or thread of this process has.
@@ -321,9 +324,7 @@ impl Server {
             return;
         };
         siblings.give_up(path, || self.registry.unpublish(path));
-        if let Some(hls) = &self.hls {
-            hls.give_up(path);
-        }
+        self.hls.give_up(path);
     }
 
     /// Whether nobody else is accepted, and everything is to end before long.

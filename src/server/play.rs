@@ -149,10 +149,9 @@ fn find_somewhere(
     let attached = attach(server, &path)?;
     let wait = server.config().play.play_wait;
     let deadline = deadline(wait);
-    if let Some(edge) = &server.edge {
-        let mut is_done = || has_left() || Instant::now() >= deadline;
-        edge.want(server, &attached, (request, via), &mut is_done)?;
-    }
+    let mut is_done = || has_left() || Instant::now() >= deadline;
+    let edge = &server.edge;
+    edge.want(server, &attached, (request, via), &mut is_done)?;
     while Instant::now() < deadline && !server.is_stopping() {
         let look = Instant::now()
             .checked_add(limits::PLAYER_LOOK)
@@ -183,12 +182,10 @@ fn find_here(
 ) -> Result<Attached<Writer>, Denied> {
     let path = request.path.to_string();
     let attached = attach(server, &path)?;
-    if let Some(edge) = &server.edge {
-        // One edge, however many processes it is.
-        let hops = via.hops.saturating_sub(1);
-        let via = Via { hops, ..via };
-        edge.renew(&path, client_request(Purpose::Play, request, via));
-    }
+    // One edge, however many processes it is.
+    let hops = via.hops.saturating_sub(1);
+    let asked = client_request(Purpose::Play, request, Via { hops, ..via });
+    server.edge.renew(&path, asked);
     let holds = || {
         let siblings = server.siblings.as_ref();
         siblings.is_some_and(|siblings| siblings.holds(&path))

@@ -88,8 +88,11 @@ fn hub(
     if !takeover && server.registry.is_published(&name) {
         return Err(busy(Busy));
     }
-    let disk = server.hls.as_ref().map(|hls| hls.claim(path, takeover));
-    let disk = disk.transpose()?;
+    let config = server.config();
+    let disk = match &config.hls {
+        Some(settings) => Some((settings, server.hls.claim(settings, path, takeover)?)),
+        None => None,
+    };
     let publish = || server.registry.publish(&name, takeover).map_err(busy);
     let publisher = match &claim {
         // A sibling may have taken over while the disk was waited for.
@@ -98,10 +101,10 @@ fn hub(
             .unwrap_or_else(|| Err(Over::TakenOver.into())),
         None => publish(),
     }?;
-    let hls = server.hls.as_ref().zip(disk);
     let stream = &publisher.stream;
+    let record = |disk| server.hls.record(server, (path, visit), stream, disk);
     Ok(Sink::Hub {
-        _recording: hls.and_then(|(hls, disk)| hls.record(server, (path, visit), stream, disk)),
+        _recording: disk.and_then(record),
         publisher,
         _claim: claim,
     })
@@ -179,9 +182,11 @@ impl Publication {
         let grant = hook::ask(server, connection, May::Publish, from).map_err(Refusal::bad_name)?;
         let config = server.config();
         let config = &config.publish;
-        let edge = server.edge.as_ref().filter(|_| server.is_edge());
-        let sink = if let Some(edge) = edge {
-            Sink::Origin(edge.forward(server, connection, request, session.via())?)
+        let sink = if server.is_edge() {
+            let forwarder = server
+                .edge
+                .forward(server, connection, request, session.via())?;
+            Sink::Origin(forwarder)
         } else {
             let takeover = config.republish == Republish::Takeover;
             hub(

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 use crate::config::MergeTime;
 use crate::hub::stream::Bell;
 use crate::limits;
+use crate::server::current::Current;
 
 /// What every sender of the process shares.
 #[derive(Clone, Debug)]
 pub struct Rhythm {
-    /// From the configuration.
-    pub merge_time: MergeTime,
-    /// How long players are kept without a publisher.
-    pub publisher_wait: Duration,
+    /// Has the merge time.
+    pub config: Current,
     /// Players of the whole process.
     pub players: Arc<AtomicUsize>,
 }
@@ -23,7 +22,7 @@ pub struct Rhythm {
 impl Rhythm {
     /// The least time between the beginnings of two rounds.
     pub fn merge_time(&self) -> Duration {
-        match self.merge_time {
+        match self.config.get().play.mw_latency {
             MergeTime::Fixed(time) => time,
             MergeTime::Auto => {
                 let players = self.players.load(Ordering::Relaxed);
@@ -34,6 +33,11 @@ impl Rhythm {
                 Duration::from_millis(milliseconds).min(limits::MAX_MERGE_TIME)
             }
         }
+    }
+
+    /// How long players are kept without a publisher.
+    pub fn publisher_wait(&self) -> Duration {
+        self.config.get().publish.publisher_wait
     }
 }
 

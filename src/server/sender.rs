@@ -340,7 +340,7 @@ impl Sender {
     fn wait(&self, due: Instant, tails: bool) {
         let mut until = self
             .stream
-            .expire(self.rhythm.publisher_wait, Instant::now())
+            .expire(self.rhythm.publisher_wait(), Instant::now())
             .map(deadline);
         if tails || !self.closing.is_empty() {
             let again = due.max(deadline(limits::RETRY_ROUND));

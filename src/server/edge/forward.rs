@@ -21,7 +21,7 @@ use crate::server::connection::{Connection, deadline};
 use crate::server::edge::backoff::Backoff;
 use crate::server::edge::error::{Cause, OriginError, Phase};
 use crate::server::edge::origin::Upstream;
-use crate::server::edge::{Edge, Source, said_by_origin};
+use crate::server::edge::{Source, said_by_origin};
 use crate::server::log::escape;
 use crate::server::publish::Refusal;
 use crate::server::sender::{Unsent, Writer};
@@ -218,7 +218,7 @@ impl Forward {
 /// The first origin that takes the stream; or why the last one does not.
 fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Option<OriginError>> {
     let mut last = None;
-    let edge: &Edge = server.edge.as_ref().ok_or(None)?;
+    let edge = &server.edge;
     // All together may take no longer than one alone: the publisher waits.
     let end = deadline(limits::ONLY_ORIGIN_PATIENCE);
     for (origin, patience) in edge.round() {
@@ -226,7 +226,7 @@ fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Opt
             let patience = patience.min(end.saturating_duration_since(Instant::now()));
             Upstream::open(server, edge, (Source::Origin(address), patience), request)
         };
-        match edge.follow(origin, ask) {
+        match edge.follow(&origin, ask) {
             Ok(upstream) => {
                 origin.set_down(false);
                 return Ok(upstream);

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,12 +41,7 @@ use crate::wire::name::StreamRequest;
 /// What a process knows of that.
 #[derive(Debug)]
 pub struct Edge {
-    /// Or coworkers.
-    origins: Vec<Origin>,
-    /// Where else these may send us.
-    redirects: Vec<OriginAddress>,
-    /// Whether an origin is asked about each player.
-    token_traverse: bool,
+    upstreams: RwLock<Arc<Upstreams>>,
     /// Round robin.
     next: AtomicUsize,
     resolver: Resolver,
@@ -59,6 +54,17 @@ pub struct Edge {
     absent: Mutex<HashMap<String, Instant>>,
     /// What the newest player of each stream that is fetched asked for, query string and all.
     requests: Mutex<HashMap<String, ClientRequest>>,
+}
+
+/// `[cluster]`, and what is known of who is in it.
+#[derive(Debug, Default)]
+struct Upstreams {
+    /// Or coworkers.
+    origins: Vec<Arc<Origin>>,
+    /// Where else these may send us.
+    redirects: Vec<OriginAddress>,
+    /// Whether an origin is asked about each player.
+    token_traverse: bool,
 }
 
 /// One origin, and how it has been lately.
@@ -101,14 +107,8 @@ impl Drop for Counted {
 impl Edge {
     /// For a process that itself listens at `listening`.
     pub fn new(cluster: &Cluster, listening: Vec<SocketAddr>) -> Self {
-        let origin = |address: &OriginAddress| Origin {
-            address: address.clone(),
-            down: Mutex::new(None),
-        };
         Self {
-            origins: cluster.origins.iter().map(origin).collect(),
-            redirects: cluster.redirects.clone(),
-            token_traverse: cluster.token_traverse,
+            upstreams: RwLock::new(Arc::new(Upstreams::default().changed(cluster))),
             next: AtomicUsize::new(0),
             resolver: Resolver::default(),
             listening,
@@ -118,6 +118,25 @@ impl Edge {
             absent: Mutex::default(),
             requests: Mutex::default(),
         }
+    }
+
+    /// Fetches from these origins from now on; what is being fetched goes on.
+    pub fn reload(&self, cluster: &Cluster) {
+        let mut upstreams = self
+            .upstreams
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *upstreams = Arc::new(upstreams.changed(cluster));
+    }
+
+    fn upstreams(&self) -> Arc<Upstreams> {
+        let upstreams = self.upstreams.read();
+        Arc::clone(&upstreams.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there is anybody but siblings to ask.
+    fn has_origins(&self) -> bool {
+        !self.upstreams().origins.is_empty()
     }
 
     /// Sees to it that somebody fetches the stream, if it can be anywhere; waits for its turn unless
@@ -145,7 +164,7 @@ impl Edge {
             return Err(Denied::Unavailable(why.to_owned()));
         }
         let request = client_request(Purpose::Play, request, via);
-        if self.token_traverse {
+        if self.upstreams().token_traverse {
             self.ask(server, &request, &mut left)?;
         }
         let Some(pull) = attached.pull() else {
@@ -190,7 +209,7 @@ impl Edge {
 
     /// Whether the stream can be somewhere else: origins must be asked, siblings have said so.
     fn may_have(&self, server: &Server, path: &str) -> bool {
-        !self.origins.is_empty() || server.holder(Hold::Publish, path).is_some()
+        self.has_origins() || server.holder(Hold::Publish, path).is_some()
     }
 
     fn slots(&self) -> Option<(Counted, Counted)> {
@@ -232,7 +251,7 @@ impl Edge {
                 let source = (Source::Origin(address), patience);
                 Upstream::open(server, self, source, request)
             };
-            match self.follow(origin, ask) {
+            match self.follow(&origin, ask) {
                 Ok(_) => return Ok(()),
                 Err(OriginError {
                     cause: Cause::Refused(_, why),
@@ -266,12 +285,13 @@ impl Edge {
 
     /// The origins in the order in which to try them, and how long each may take to say yes: round
     /// robin, those that failed lately last.
-    pub fn round(&self) -> Vec<(&Origin, Duration)> {
-        let count = self.origins.len();
+    pub fn round(&self) -> Vec<(Arc<Origin>, Duration)> {
+        let origins = &self.upstreams().origins;
+        let count = origins.len();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let first = first.checked_rem(count).unwrap_or(0);
         let now = Instant::now();
-        let rotated = self.origins.iter().cycle().skip(first).take(count);
+        let rotated = origins.iter().cycle().skip(first).take(count);
         let (up, down): (Vec<_>, Vec<_>) = rotated.partition(|origin| !origin.is_down(now));
         let patience = if count > 1 {
             limits::ORIGIN_PATIENCE
@@ -280,7 +300,7 @@ impl Edge {
         };
         up.into_iter()
             .chain(down)
-            .map(|origin| (origin, patience))
+            .map(|origin| (Arc::clone(origin), patience))
             .collect()
     }
 
@@ -340,7 +360,29 @@ fn wait_for_place<T>(
     }
 }
 
+impl Upstreams {
+    /// What is known of an origin that stays is known still.
+    fn changed(&self, cluster: &Cluster) -> Self {
+        let origin = |address: &OriginAddress| {
+            let known = self.origins.iter().find(|known| known.address == *address);
+            known.map_or_else(|| Arc::new(Origin::new(address)), Arc::clone)
+        };
+        Self {
+            origins: cluster.origins.iter().map(origin).collect(),
+            redirects: cluster.redirects.clone(),
+            token_traverse: cluster.token_traverse,
+        }
+    }
+}
+
 impl Origin {
+    fn new(address: &OriginAddress) -> Self {
+        Self {
+            address: address.clone(),
+            down: Mutex::new(None),
+        }
+    }
+
     fn is_down(&self, now: Instant) -> bool {
         let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         down.is_some_and(|until| now < until)

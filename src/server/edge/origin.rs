@@ -280,16 +280,20 @@ impl Edge {
             let Some(address) = redirect.and_then(|url| self.allows(url)) else {
                 break;
             };
-            result = attempt(address);
+            result = attempt(&address);
         }
         result
     }
 
     /// Where a redirection leads, if we may go there. Stream and application stay ours.
-    fn allows(&self, url: &Url) -> Option<&OriginAddress> {
-        let origins = self.origins.iter().map(|origin| &origin.address);
-        let mut allowed = origins.chain(&self.redirects);
-        allowed.find(|known| known.port == url.port && known.host.eq_ignore_ascii_case(&url.host))
+    fn allows(&self, url: &Url) -> Option<OriginAddress> {
+        let upstreams = self.upstreams();
+        let origins = upstreams.origins.iter().map(|origin| &origin.address);
+        let mut allowed = origins.chain(&upstreams.redirects);
+        let is_it = |known: &&OriginAddress| {
+            known.port == url.port && known.host.eq_ignore_ascii_case(&url.host)
+        };
+        allowed.find(is_it).cloned()
     }
 
     /// Our address, if the connection has come out at one of our own listeners' addresses.

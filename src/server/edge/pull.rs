@@ -75,9 +75,7 @@ impl Fetch {
     /// Fetches until nobody wants the stream. The body of its thread.
     pub fn run(mut self) {
         let server = Arc::clone(&self.server);
-        let Some(edge) = &server.edge else {
-            return;
-        };
+        let edge = &server.edge;
         let path = Arc::clone(&self.pull.stream.path);
         if let Some(not_before) = edge.not_before(&path)
             && !self.wait(not_before)
@@ -164,7 +162,7 @@ impl Fetch {
                 self.claim = None;
                 return self.visit_sibling(edge, &holder, Hold::Publish);
             }
-            if edge.origins.is_empty() {
+            if !edge.has_origins() {
                 return Stop::Nowhere;
             }
             if self.claim.is_none() {
@@ -230,7 +228,7 @@ impl Fetch {
                     Stop::Unwanted | Stop::Over | Stop::Moved | Stop::Nowhere => Ok(stop),
                 }
             };
-            let error = match edge.follow(origin, relay) {
+            let error = match edge.follow(&origin, relay) {
                 Ok(stop) => return stop,
                 Err(error) => error,
             };

@@ -39,8 +39,8 @@ impl Wanted {
     pub fn take_turn(&mut self) -> ClientRequest {
         let turn = self.newest;
         self.newest = !turn;
-        let edge = self.server.edge.as_ref().filter(|_| turn);
-        let newest = edge.and_then(|edge| edge.requests().get(&self.path).cloned());
+        let newest = || self.server.edge.requests().get(&self.path).cloned();
+        let newest = turn.then(newest).flatten();
         newest.unwrap_or_else(|| self.proven.clone())
     }
 
@@ -53,9 +53,7 @@ impl Wanted {
 
 impl Drop for Wanted {
     fn drop(&mut self) {
-        if let Some(edge) = &self.server.edge {
-            edge.requests().remove(&self.path);
-        }
+        self.server.edge.requests().remove(&self.path);
     }
 }
 

@@ -15,14 +15,20 @@ use crate::server::Server;
 use crate::server::hls::lease::Lease;
 
 /// Goes round until the server stops. The body of its thread.
-pub fn run(server: &Arc<Server>, root: &Path, dispose: Duration) {
+pub fn run(server: &Arc<Server>) {
     let mut seen = HashMap::new();
     let mut next = Instant::now();
     while !server.is_stopping() {
         thread::sleep(limits::POLL);
         let now = Instant::now();
         if now >= next {
-            seen = round(root, dispose, &seen, now);
+            let config = server.config();
+            let hls = config.hls.as_ref();
+            let disposal = hls.and_then(|hls| Some((&hls.path, hls.dispose?)));
+            seen = match disposal {
+                Some((root, dispose)) => round(root, dispose, &seen, now),
+                None => Seen::new(),
+            };
             next = now.checked_add(limits::JANITOR_ROUND).unwrap_or(now);
         }
     }

@@ -28,10 +28,8 @@ use crate::server::thread::Role;
 use crate::wire::name::StreamPath;
 
 /// What HLS of a process knows.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Hls {
-    /// `[hls]`.
-    pub settings: config::Hls,
     /// The recordings that run: a takeover ends the one before it.
     running: Mutex<HashMap<StreamPath, Seat>>,
 }
@@ -76,14 +74,6 @@ pub struct Recording {
 }
 
 impl Hls {
-    /// Nothing is recorded yet.
-    pub fn new(settings: config::Hls) -> Self {
-        Self {
-            settings,
-            running: Mutex::default(),
-        }
-    }
-
     /// Claims the files of a stream, before its publisher is told yes. A recording of the same
     /// stream by this process has ended with its publisher; with `takeover` it ends now.
     ///
@@ -92,8 +82,13 @@ impl Hls {
     /// # Errors
     ///
     /// Another process writes them: somebody publishes the stream there.
-    pub fn claim(&self, path: &StreamPath, takeover: bool) -> Result<Disk, Refusal> {
-        let mut disk = Disk::new(&self.settings, path);
+    pub fn claim(
+        &self,
+        settings: &config::Hls,
+        path: &StreamPath,
+        takeover: bool,
+    ) -> Result<Disk, Refusal> {
+        let mut disk = Disk::new(settings, path);
         let until = deadline(limits::HLS_CLAIM_DEADLINE);
         loop {
             let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,7 +133,7 @@ impl Hls {
         server: &Arc<Server>,
         (path, visit): (&StreamPath, Option<&Visit>),
         stream: &Arc<Stream<Writer>>,
-        disk: Disk,
+        (settings, disk): (&config::Hls, Disk),
     ) -> Option<Recording> {
         let joined = stream.join(Start::Anything);
         let seat = Seat {
@@ -147,7 +142,7 @@ impl Hls {
             failing: Arc::default(),
         };
         let failing = Arc::clone(&seat.failing);
-        let mut recorder = Recorder::new(&self.settings, path.to_string(), disk, failing);
+        let mut recorder = Recorder::new(settings, path.to_string(), disk, failing);
         recorder.report_to(visit.cloned());
         let (place, name) = (seat.clone(), path.clone());
         let mut charge = server.budget.open();
@@ -197,9 +192,7 @@ impl Hls {
 impl Drop for Recording {
     fn drop(&mut self) {
         self.seat.give_up();
-        let Some(hls) = &self.server.hls else {
-            return;
-        };
+        let hls = &self.server.hls;
         let mut running = hls.running.lock().unwrap_or_else(PoisonError::into_inner);
         let ours = |seat: &Seat| Arc::ptr_eq(&seat.player, &self.seat.player);
         if running.get(&self.path).is_some_and(ours) {

@@ -3,29 +3,32 @@
 use core::fmt::Write as _;
 
 use super::{Answer, Peer, files};
+use crate::config::HttpServer;
 use crate::limits;
-use crate::server::hls::Hls;
 use crate::wire::http::Request;
 use crate::wire::http_path::HttpPath;
 
 /// `index.html` of the served directory; without one, the streams that are live in this process.
-pub(super) fn answer(peer: &Peer<'_>, request: &Request<'_>) -> Answer {
+pub(super) fn answer(peer: &Peer<'_>, config: &HttpServer, request: &Request<'_>) -> Answer {
     if let Some(path) = HttpPath::parse("/index.html") {
-        let own = files::answer(&peer.config.dir, &path, request, None);
+        let own = files::answer(&config.dir, &path, request, None);
         if own.status != 404 {
             return own;
         }
+    }
+    if let Some(page) = peer.page(config, request) {
+        return page;
     }
     let mut page = String::from(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <title>srs-lite</title>\n<h1>Live streams of this process</h1>\n<ul>\n",
     );
-    let hls = peer.server.hls.as_ref().map(Hls::states);
+    let hls = peer.server.hls.states();
     for path in peer.server.registry.live(limits::MAX_LISTED_STREAMS) {
-        let state = hls.as_ref().and_then(|hls| hls.get(&*path));
+        let state = hls.get(&*path);
         let path = escaped(&path);
         // Writing to a string cannot fail.
-        let _ = match peer.config.remux {
+        let _ = match config.remux {
             true => write!(page, "<li><a href=\"/{path}.flv\">{path}</a>"),
             false => write!(page, "<li>{path}"),
         };
@@ -42,7 +45,7 @@ pub(super) fn answer(peer: &Peer<'_>, request: &Request<'_>) -> Answer {
         page.push_str("<h1>Published to others that share the port</h1>\n<ul>\n");
         for (path, holder) in elsewhere {
             let path = escaped(&path);
-            let _ = match peer.config.remux {
+            let _ = match config.remux {
                 true => writeln!(page, "<li><a href=\"/{path}.flv\">{path}</a> {holder}"),
                 false => writeln!(page, "<li>{path} {holder}"),
             };

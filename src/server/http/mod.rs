@@ -28,15 +28,10 @@ mod index;
 
 /// Serves one connection to its end. The body of its thread.
 pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
-    let config = server.config();
-    let Some(config) = &config.http_server else {
-        return;
-    };
     let begun = Instant::now();
     let mut peer = Peer {
         server,
         connection,
-        config,
         requests: 0,
         refused: 0,
     };
@@ -71,19 +66,18 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
 struct Peer<'s> {
     server: &'s Arc<Server>,
     connection: &'s Arc<Connection>,
-    config: &'s HttpServer,
     requests: u64,
     refused: u64,
 }
 
 /// What is answered.
-struct Answer {
-    status: u16,
-    head: Head,
-    body: Body,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: Head,
+    pub(super) body: Body,
 }
 
-enum Body {
+pub(super) enum Body {
     /// None, whatever was asked.
     Nothing,
     /// Its length is in the head already, as for the next.
@@ -165,17 +159,20 @@ impl Peer<'_> {
     }
 
     fn answer(&mut self, request: &Request<'_>) -> io::Result<Next> {
-        let answer = match HttpPath::parse(request.path) {
+        let config = self.server.config();
+        let answer = match HttpPath::parse(request.path).zip(config.http_server.as_ref()) {
             _ if request.method == Method::Options => options(),
             None => not_found(),
-            Some(path) => match &path.kind {
-                Kind::Flv(stream) if self.config.remux => return self.play(request, stream),
-                Kind::Flv(_) | Kind::File => files::answer(&self.config.dir, &path, request, None),
+            Some((path, http)) => match &path.kind {
+                Kind::Flv(stream) if http.remux => return self.play(request, stream),
+                Kind::Flv(_) | Kind::File => self
+                    .page(http, request)
+                    .unwrap_or_else(|| files::answer(&http.dir, &path, request, None)),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
-                    match self.server.config().security.check(Access::Play, ip) {
+                    match config.security.check(Access::Play, ip) {
                         Err(refusal) => Answer::text(403, &refusal.to_string()),
-                        Ok(()) => index::answer(self, request),
+                        Ok(()) => index::answer(self, http, request),
                     }
                 }
                 Kind::Playlist(stream) | Kind::Segment(stream) => {
@@ -187,13 +184,20 @@ impl Peer<'_> {
                         Err(denial) => Answer::text(403, &denial.to_string()),
                         Ok(by_key) => {
                             let key = key_of(request.query).filter(|_| by_key);
-                            files::answer(&self.config.dir, &path, request, key)
+                            files::answer(&http.dir, &path, request, key)
                         }
                     }
                 }
             },
         };
         self.send(answer, request.keep_alive, request.method == Method::Head)
+    }
+
+    /// The live page, or what belongs to it; if it is shown.
+    fn page(&self, http: &HttpServer, request: &Request<'_>) -> Option<Answer> {
+        let page = self.server.features.page.as_ref();
+        let page = page.filter(|_| http.index)?;
+        page.answer(self.server, request.path)
     }
 
     /// Waits for the stream.
@@ -300,7 +304,7 @@ impl Answer {
     }
 
     /// Text that is made for this request.
-    fn page(status: u16, content_type: &str, body: String) -> Self {
+    pub(super) fn page(status: u16, content_type: &str, body: String) -> Self {
         let head = Head::new(status, now())
             .field("Content-Type", content_type)
             .field("Cache-Control", "no-cache")
@@ -318,7 +322,7 @@ impl Answer {
     clippy::disallowed_methods,
     reason = "a response says when it was made [HTTP §6.6.1]"
 )]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }

@@ -14,9 +14,9 @@ pub fn run(server: &Arc<Server>) {
     while !server.is_stopping() {
         thread::sleep(limits::POLL);
         // An edge fetches as long as somebody wants, once it has asked who that is.
-        if let Some(edge) = server.edge.as_ref().filter(|_| !server.is_edge()) {
+        if !server.is_edge() {
             for path in server.registry.unfed() {
-                edge.fetch_for_players(server, &path);
+                server.edge.fetch_for_players(server, &path);
             }
         }
         let now = Instant::now();

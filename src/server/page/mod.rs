@@ -1,0 +1,70 @@
+//! The page at `/`: what is live, figures that move, and players. Whole without a script.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use self::assets::Asset;
+use crate::limits;
+use crate::server::Server;
+use crate::server::features::Page;
+use crate::server::http::{Answer, Body, now};
+use crate::wire::http::Head;
+
+mod assets;
+mod render;
+mod view;
+
+/// What the page may load, and from where: nothing but what is embedded, and the streams.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    media-src 'self' blob:; img-src data:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+/// The page as it was made last: however many look at it, it is made once a second.
+#[derive(Debug, Default)]
+pub(super) struct LivePage {
+    last: Mutex<Option<(Instant, String)>>,
+}
+
+impl Page for LivePage {
+    fn answer(&self, server: &Arc<Server>, path: &str) -> Option<Answer> {
+        match path {
+            "/" => Some(self.page(server)),
+            _ => assets::find(path).map(asset),
+        }
+    }
+}
+
+impl LivePage {
+    fn page(&self, server: &Arc<Server>) -> Answer {
+        // Held while it is made, so that the others wait for that one.
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = last
+            .take()
+            .filter(|(at, _)| at.elapsed() < limits::PAGE_KEPT);
+        let made = made.unwrap_or_else(|| (Instant::now(), render::page(&view::of(server))));
+        let (_, text) = last.insert(made);
+        let mut answer = Answer::page(200, "text/html; charset=utf-8", text.clone());
+        answer.head = answer
+            .head
+            .field("Content-Security-Policy", POLICY)
+            .field("Referrer-Policy", "no-referrer");
+        answer
+    }
+}
+
+fn asset(asset: &'static Asset) -> Answer {
+    let mut head = Head::new(200, now())
+        .field("Content-Type", asset.content_type)
+        .field("Content-Length", asset.bytes.len());
+    head = match asset.is_library {
+        true => head
+            .field("Content-Encoding", "gzip")
+            .field("Cache-Control", "public, max-age=31536000, immutable"),
+        false => head.field("Cache-Control", "no-cache"),
+    };
+    Answer {
+        status: 200,
+        head,
+        body: Body::Bytes(asset.bytes.to_vec()),
+    }
+}
