@@ -349,6 +349,9 @@ pub const SMALL_FILE_BYTES: u64 = 16 * 1024;
 /// Streams on the index page.
 pub const MAX_LISTED_STREAMS: usize = 1000;
 
+/// Clients on the live page, of all streams together.
+pub const MAX_LISTED_CLIENTS: usize = 1000;
+
 /// How old the live page may be: whoever asks in this time gets the same one.
 pub const PAGE_KEPT: Duration = Duration::from_secs(1);
 
@@ -459,3 +462,14 @@ pub const MAX_SRS_CONF_DEPTH: usize = 16;
 
 /// Directives in it: each that is refused costs one more look at all. SRS's full.conf has 700.
 pub const MAX_SRS_CONF_DIRECTIVES: usize = 4096;
+
+/// Bytes of a URL that is shown: what a peer says of itself is kept as long as it is connected.
+pub const MAX_SHOWN_URL: usize = 256;
+
+/// Samples of a picture's width or height; what says that there are more is not believed.
+pub const MAX_PICTURE_LENGTH: u32 = 16_384;
+
+/// Between two samples of what has been counted, for what is shown per second …
+pub const RATE_SAMPLE_TIME: Duration = Duration::from_secs(10);
+/// … over so many of them: SRS shows 30 s.
+pub const RATE_SAMPLES: usize = 3;

@@ -18,7 +18,10 @@ use super::{
 };
 
 /// Switches of what a build can be without: key, feature, and whether this build has it.
-const FEATURES: &[(&str, &str, bool)] = &[("http_server.index", "page", cfg!(feature = "page"))];
+const FEATURES: &[(&str, &str, bool)] = &[
+    ("http_server.index", "page", cfg!(feature = "page")),
+    ("http_hooks.enabled", "hooks", cfg!(feature = "hooks")),
+];
 
 /// The configuration of a file; mistakes stay with the document.
 pub(super) fn config(file: &mut Document<'_>) -> Config {

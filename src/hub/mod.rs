@@ -10,4 +10,6 @@ pub mod frame;
 mod handover;
 pub mod queue;
 pub mod registry;
+pub mod status;
 pub mod stream;
+pub mod tally;

@@ -83,8 +83,10 @@ impl Gauge {
 pub enum Offer {
     /// It waits for the player.
     Queued,
-    /// The player will not get it.
+    /// The player will not get it: it is too slow.
     Skipped,
+    /// The player will not get it: it does not want it, or has nothing to start it from yet.
+    Useless,
     /// The player is gone, or must go.
     Gone,
 }
@@ -99,8 +101,10 @@ pub enum Offer {
 pub struct FrameSender {
     frames: Sender<Arc<Frame>>,
     gauge: Arc<Gauge>,
-    /// Waiting for a frame a decoder can start from.
+    /// Waiting for a frame a decoder can start from, …
     behind: bool,
+    /// … because it was too slow.
+    slow: bool,
     /// It is another process of ours, which passes the stream on.
     pub(super) relay: bool,
 }
@@ -122,6 +126,7 @@ pub fn queue(behind: bool) -> (FrameSender, FrameReceiver) {
         frames: sender,
         gauge: Arc::clone(&gauge),
         behind,
+        slow: false,
         relay: false,
     };
     let receiver = FrameReceiver {
@@ -137,10 +142,14 @@ impl FrameSender {
         if self.gauge.is_off(frame.kind) {
             // Not the player's slowness: not counted.
             self.behind |= matches!(frame.kind, Kind::RandomAccess | Kind::Dependent);
-            return Offer::Skipped;
+            return Offer::Useless;
         }
         if self.behind && frame.kind == Kind::Dependent {
-            return self.skip();
+            return if self.slow {
+                self.skip()
+            } else {
+                Offer::Useless
+            };
         }
         let length = frame.length();
         // Counted before it is sent, or the player could subtract it first.
@@ -153,7 +162,9 @@ impl FrameSender {
         if waiting.saturating_add(length) <= most {
             match self.frames.try_send(Arc::clone(frame)) {
                 Ok(()) => {
-                    self.behind &= frame.kind != Kind::RandomAccess;
+                    let resumes = frame.kind == Kind::RandomAccess;
+                    self.behind &= !resumes;
+                    self.slow &= !resumes;
                     return Offer::Queued;
                 }
                 Err(TrySendError::Disconnected(_)) => return Offer::Gone,
@@ -165,6 +176,7 @@ impl FrameSender {
             Kind::AudioHeader | Kind::VideoHeader | Kind::Control => Offer::Gone,
             Kind::RandomAccess | Kind::Dependent => {
                 self.behind = true;
+                self.slow = true;
                 self.skip()
             }
             Kind::Audio | Kind::Data | Kind::Metadata => self.skip(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::hub::frame::Frame;
 use crate::hub::stream::{Over, Stream};
+use crate::hub::tally::{Tally, Total};
 
 /// All streams of the process.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct Registry<W> {
     streams: Mutex<Streams<W>>,
     /// Frames kept of a group of pictures, per stream.
     max_frames: AtomicUsize,
+    total: Arc<Total>,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,26 @@ impl<W> Registry<W> {
                 closed: false,
             }),
             max_frames: AtomicUsize::new(max_frames),
+            total: Arc::default(),
         }
+    }
+
+    /// The same, whose frames count among those of another registry.
+    pub fn beside(&self, max_frames: usize) -> Self {
+        Self {
+            total: Arc::clone(&self.total),
+            ..Self::new(max_frames)
+        }
+    }
+
+    /// The frames of all streams, also of those that are gone.
+    pub fn tally(&self) -> Tally {
+        self.total.tally()
+    }
+
+    /// The streams there are.
+    pub fn streams(&self) -> Vec<Arc<Stream<W>>> {
+        self.lock().by_path.values().map(Arc::clone).collect()
     }
 
     /// From now on, so many frames of each group of pictures will be kept: of a stream that somebody
@@ -80,7 +101,7 @@ impl<W> Registry<W> {
         if streams.closed {
             return Err(Busy);
         }
-        let stream = streams.entry(path, self.max_frames());
+        let stream = self.entry(&mut streams, path);
         if stream.lock().published && !takeover {
             return Err(Busy);
         }
@@ -110,7 +131,7 @@ impl<W> Registry<W> {
     /// Paths of streams that are wanted, and that nobody feeds or fetches.
     pub fn unfed(&self) -> Vec<Arc<str>> {
         // Not under the lock: a stream's may be held through a fan-out.
-        let streams: Vec<_> = self.lock().by_path.values().map(Arc::clone).collect();
+        let streams = self.streams();
         let unfed = streams.iter().filter(|stream| stream.lock().is_unfed());
         unfed.map(|stream| Arc::clone(&stream.path)).collect()
     }
@@ -125,7 +146,7 @@ impl<W> Registry<W> {
         if streams.closed {
             return Err(Busy);
         }
-        let stream = streams.entry(path, self.max_frames());
+        let stream = self.entry(&mut streams, path);
         let mut state = stream.lock();
         state.attached = state.attached.saturating_add(1);
         state.deserted = None;
@@ -152,7 +173,7 @@ impl<W> Registry<W> {
 
     /// Paths of streams that are live, in order, at most so many.
     pub fn live(&self, most: usize) -> Vec<Arc<str>> {
-        let streams: Vec<_> = self.lock().by_path.values().map(Arc::clone).collect();
+        let streams = self.streams();
         let live = streams.iter().filter(|stream| stream.lock().live);
         let mut paths: Vec<_> = live.map(|stream| Arc::clone(&stream.path)).collect();
         paths.sort_unstable();
@@ -173,22 +194,21 @@ impl<W> Registry<W> {
         self.max_frames.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Streams<W>> {
-        // Every change under this lock is one call of the map: it is whole after a panic too.
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<W> Streams<W> {
-    fn entry(&mut self, path: &str, max_frames: usize) -> Arc<Stream<W>> {
-        if let Some(stream) = self.by_path.get(path) {
-            stream.keep(max_frames);
+    fn entry(&self, streams: &mut Streams<W>, path: &str) -> Arc<Stream<W>> {
+        if let Some(stream) = streams.by_path.get(path) {
+            stream.keep(self.max_frames());
             return Arc::clone(stream);
         }
         let path: Arc<str> = Arc::from(path);
-        let stream = Arc::new(Stream::new(Arc::clone(&path), max_frames));
-        self.by_path.insert(path, Arc::clone(&stream));
+        let (frames, total) = (self.max_frames(), Arc::clone(&self.total));
+        let stream = Arc::new(Stream::new(Arc::clone(&path), frames, total));
+        streams.by_path.insert(path, Arc::clone(&stream));
         stream
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Streams<W>> {
+        // Every change under this lock is one call of the map: it is whole after a panic too.
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

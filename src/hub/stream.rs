@@ -11,6 +11,7 @@ use crate::hub::cache::Cache;
 use crate::hub::clock::Clock;
 use crate::hub::frame::{Frame, Kind};
 use crate::hub::queue::{FrameReceiver, FrameSender, Gauge, Offer, queue};
+use crate::hub::tally::{Tally, Total, Traffic};
 
 /// Wakes a stream's sender. Ringing twice before it looks is ringing once.
 pub trait Bell: Send + Sync + fmt::Debug {
@@ -26,6 +27,10 @@ pub trait Bell: Send + Sync + fmt::Debug {
 pub struct Stream<W> {
     /// `app/name`.
     pub path: Arc<str>,
+    /// Bytes from who feeds the stream, and to its players; those of relays do not count.
+    pub traffic: Traffic,
+    /// Of all streams.
+    total: Arc<Total>,
     state: Mutex<State<W>>,
     /// Rung when the stream becomes live, or will not any more.
     changed: Condvar,
@@ -38,6 +43,9 @@ pub(super) struct State<W> {
     /// Who may deliver. Grows with every publisher, so that a late one is told from the current.
     pub(super) epoch: u64,
     pub(super) live: bool,
+    /// Since when.
+    pub(super) live_since: Option<Instant>,
+    pub(super) tally: Tally,
     /// Whether it is the turn of who publishes here, and not of a pull.
     pub(super) published: bool,
     /// When the last publisher left, until the next one comes.
@@ -59,7 +67,7 @@ pub(super) struct State<W> {
     pub(super) joining: Vec<W>,
     /// These, and the players that the sender has.
     pub(super) handed: usize,
-    cache: Cache,
+    pub(super) cache: Cache,
     clock: Clock,
     /// What is being delivered; kept for its memory.
     batch: Vec<Arc<Frame>>,
@@ -97,13 +105,18 @@ pub struct Joined {
 }
 
 impl<W> Stream<W> {
-    /// A stream without anything, which keeps `max_frames` of a group of pictures.
-    pub fn new(path: Arc<str>, max_frames: usize) -> Self {
+    /// A stream without anything, which keeps `max_frames` of a group of pictures, and counts its
+    /// frames among those of all.
+    pub fn new(path: Arc<str>, max_frames: usize, total: Arc<Total>) -> Self {
         Self {
             path,
+            traffic: Traffic::default(),
+            total,
             state: Mutex::new(State {
                 epoch: 0,
                 live: false,
+                live_since: None,
+                tally: Tally::default(),
                 published: false,
                 left: None,
                 pulled: false,
@@ -161,7 +174,10 @@ impl<W> Stream<W> {
     /// Lets players join, if it is still the turn of `epoch`.
     pub(super) fn go_live(&self, epoch: u64) {
         let mut state = self.lock();
-        state.live |= state.epoch == epoch;
+        if state.epoch == epoch && !state.live {
+            state.live = true;
+            state.live_since = Some(Instant::now());
+        }
         self.changed.notify_all();
     }
 
@@ -211,7 +227,9 @@ impl<W> Stream<W> {
             return Err(Over::TakenOver);
         }
         let state = &mut *state;
+        let mut tally = Tally::default();
         for mut frame in frames {
+            tally.count(frame.kind);
             let media = matches!(
                 frame.kind,
                 Kind::RandomAccess | Kind::Dependent | Kind::Audio
@@ -223,9 +241,18 @@ impl<W> Stream<W> {
         }
         // All that a player gets at a time: its queue is in the processor's cache then.
         let batch = &state.batch;
-        let offer = |player: &mut FrameSender| batch.iter().all(|f| player.offer(f) != Offer::Gone);
+        let mut offer = |player: &mut FrameSender| {
+            batch.iter().all(|frame| {
+                let offer = player.offer(frame);
+                let is_skipped = u64::from(offer == Offer::Skipped);
+                tally.skipped = tally.skipped.saturating_add(is_skipped);
+                offer != Offer::Gone
+            })
+        };
         state.players.retain_mut(|(_, player)| offer(player));
         state.batch.clear();
+        state.tally.add(tally);
+        self.total.add(tally);
         state.ring();
         Ok(())
     }

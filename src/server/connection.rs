@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -17,9 +17,12 @@ use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::MsgFlags;
 use socket2::{SockRef, Socket, TcpKeepalive};
 
+use crate::hub::tally::Traffic;
 use crate::limits;
+use crate::server::activity::Activity;
 use crate::server::connections::Place;
 use crate::server::port::Protocol;
+use crate::session::connect::Urls;
 
 /// A connection, shared by the thread that reads it and the one that writes it. The descriptor
 /// closes when the last of them lets go, so nobody ever writes to a reused one.
@@ -31,6 +34,15 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// What is spoken on it.
     pub protocol: Protocol,
+    /// Since when it is there.
+    pub since: Instant,
+    /// Its bytes.
+    pub traffic: Traffic,
+    /// Those of all connections of its kind.
+    total: Arc<Traffic>,
+    pub(super) activity: Mutex<Option<Activity>>,
+    /// What an RTMP peer said in its `connect`.
+    pub urls: OnceLock<Urls>,
     socket: Socket,
     /// The socket's timeout for reads, in microseconds; 0: not known.
     read_timeout: AtomicU64,
@@ -66,12 +78,13 @@ impl fmt::Display for Connection {
 
 impl Connection {
     /// A connection over a socket that has what [`set_options`] sets, if it is one of TCP.
-    /// `place`: if others opened it to us.
+    /// Its bytes count in `total`, too. `place`: if others opened it to us.
     pub fn new(
         id: u64,
         socket: Socket,
         peer: SocketAddr,
         protocol: Protocol,
+        total: Arc<Traffic>,
         place: Option<Place>,
     ) -> Self {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -79,6 +92,11 @@ impl Connection {
             id,
             peer,
             protocol,
+            since: Instant::now(),
+            traffic: Traffic::default(),
+            total,
+            activity: Mutex::default(),
+            urls: OnceLock::new(),
             socket,
             read_timeout: AtomicU64::new(0),
             playing: AtomicBool::new(false),
@@ -130,7 +148,7 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     return Err(ErrorKind::TimedOut.into());
                 }
-                result => return result,
+                result => return result.inspect(|&length| self.receive(length)),
             }
         }
     }
@@ -155,11 +173,9 @@ impl Connection {
     /// `WouldBlock`: nothing has. Others as the system says.
     pub fn read_waiting(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let descriptor = self.socket.as_raw_fd();
-        Ok(nix::sys::socket::recv(
-            descriptor,
-            buffer,
-            MsgFlags::MSG_DONTWAIT,
-        )?)
+        let length = nix::sys::socket::recv(descriptor, buffer, MsgFlags::MSG_DONTWAIT)?;
+        self.receive(length);
+        Ok(length)
     }
 
     /// Waits, at most so long, until the peer has closed or nobody is to read any more; what it
@@ -214,6 +230,7 @@ impl Connection {
             self.socket.set_write_timeout(Some(remaining(deadline)?))?;
             let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
             let length = retry(|| self.socket.send_with_flags(head, flags))?;
+            self.sent(length);
             head = head.get(length..).unwrap_or_default();
         }
         let mut left = range.end.saturating_sub(range.start);
@@ -229,6 +246,7 @@ impl Connection {
                 Err(Errno::EINTR | Errno::EAGAIN) => 0,
                 Err(error) => return Err(error.into()),
             };
+            self.sent(length);
             left = left.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
         }
         Ok(())
@@ -248,8 +266,18 @@ impl Connection {
         }
         match retry(|| self.socket.send_vectored_with_flags(slices, flags)) {
             Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_none() => Ok(0),
-            result => result,
+            result => result.inspect(|&length| self.sent(length)),
         }
+    }
+
+    fn receive(&self, length: usize) {
+        self.traffic.receive(length);
+        self.total.receive(length);
+    }
+
+    fn sent(&self, length: usize) {
+        self.traffic.send(length);
+        self.total.send(length);
     }
 
     /// Says that a sender writes from now on.

@@ -138,9 +138,14 @@ impl Connections {
         table.living.values().filter_map(Weak::upgrade).collect()
     }
 
+    /// How many there are, but for those of siblings.
+    pub fn count(&self) -> usize {
+        self.lock().places
+    }
+
     /// Whether there is none but of siblings.
     pub fn is_empty(&self) -> bool {
-        self.lock().places == 0
+        self.count() == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -206,7 +211,7 @@ mod tests {
         places.extend((2..=6).map(|host| rtmp(host).unwrap()));
         assert_eq!(rtmp(7).unwrap_err(), NoRoom::Total(8));
         drop(places);
-        assert!(connections.is_empty());
+        assert_eq!(connections.count(), 0);
         assert!(connections.lock().by_address.is_empty());
 
         let http = |host| place(host, Protocol::Http);

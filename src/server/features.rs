@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::config::{Config, HttpHooks};
+use crate::config::Config;
 use crate::server::Server;
 use crate::server::hook::Hooks;
 use crate::server::http::Answer;
@@ -35,22 +35,6 @@ impl Features {
             hooks: Some(Box::new(super::hooks::WebHooks::default())),
             #[cfg(not(feature = "hooks"))]
             hooks: None,
-        }
-    }
-
-    /// Whether this build has what the configuration wants.
-    ///
-    /// # Errors
-    ///
-    /// What it lacks, and what to do.
-    pub fn suffice(config: &Config) -> Result<(), String> {
-        let hooks = config.http_hooks != HttpHooks::default();
-        let wanted = [("hooks", hooks, cfg!(feature = "hooks"))];
-        match wanted.iter().find(|(_, wanted, built)| *wanted && !built) {
-            Some((what, ..)) => Err(format!(
-                "this build has no {what}: build it with the feature `{what}`"
-            )),
-            None => Ok(()),
         }
     }
 }

@@ -162,6 +162,7 @@ impl Visit {
 pub struct Grant {
     visit: Visit,
     may: May,
+    connection: Arc<Connection>,
 }
 
 impl Grant {
@@ -173,8 +174,9 @@ impl Grant {
 
 impl Drop for Grant {
     fn drop(&mut self) {
+        let traffic = &self.connection.traffic;
         self.visit.tell(&match self.may {
-            May::Connect => Event::Close(0, 0),
+            May::Connect => Event::Close(traffic.sent(), traffic.received()),
             May::Publish => Event::Unpublish,
             May::Play => Event::Stop,
         });
@@ -210,6 +212,7 @@ pub fn ask(
             visitor: Arc::new(visitor),
         },
         may,
+        connection: Arc::clone(connection),
     };
     match answer {
         Ok(()) => Ok(Some(grant())),

@@ -66,7 +66,11 @@ fn admit(
         }
     };
     let id = server.next_id();
-    let connection = Arc::new(Connection::new(id, socket, peer, protocol, Some(place)));
+    let kind = server.totals.of(protocol);
+    kind.accepted.more();
+    let total = Arc::clone(&kind.traffic);
+    let place = Some(place);
+    let connection = Arc::new(Connection::new(id, socket, peer, protocol, total, place));
     server.connections.enter(&connection);
     let server_ = Arc::clone(server);
     let role = match protocol {

@@ -1,6 +1,7 @@
 //! Threads, sockets and files: the only layer that blocks.
 
 pub mod access;
+pub mod activity;
 pub mod allocator;
 pub mod capacity;
 pub mod connection;
@@ -20,6 +21,8 @@ pub mod hooks;
 pub mod http;
 pub mod listener;
 pub mod log;
+pub mod notify;
+pub mod overview;
 pub mod pace;
 #[cfg(feature = "page")]
 mod page;
@@ -30,6 +33,7 @@ pub mod privileges;
 mod proc_net;
 pub mod publish;
 pub mod rarely;
+pub mod rates;
 pub mod reload;
 pub mod rhythm;
 pub mod rtmp;
@@ -38,6 +42,8 @@ pub mod sender;
 pub mod siblings;
 pub mod signals;
 pub mod thread;
+pub mod totals;
+mod watch;
 
 use core::fmt;
 use std::io;
@@ -59,12 +65,15 @@ use crate::server::current::Current;
 use crate::server::edge::Edge;
 use crate::server::features::Features;
 use crate::server::hls::{Hls, janitor};
+use crate::server::overview::Ids;
 use crate::server::port::Protocol;
 use crate::server::rarely::Rarely;
+use crate::server::rates::Rates;
 use crate::server::rhythm::Rhythm;
 use crate::server::sender::Writer;
 use crate::server::siblings::{Hold, Holder, Siblings, scout};
 use crate::server::thread::{Role, Threads};
+use crate::server::totals::Totals;
 use crate::wire::name::StreamPath;
 
 /// What all threads of the process share.
@@ -97,6 +106,14 @@ pub struct Server {
     gate: Gate,
     /// Connections that were closed for want of room.
     shed: Rarely,
+    /// Since when it runs.
+    since: Instant,
+    /// Since then.
+    pub totals: Totals,
+    /// Lately.
+    pub rates: Rates,
+    /// What others call what is here.
+    pub names: Ids,
 }
 
 /// A running server. Dropped without [`Running::stop`], its threads go on.
@@ -152,6 +169,7 @@ pub fn start(
         config,
         threads: Threads::new(allowed.threads),
         edge,
+        totals: Totals::new(siblings.as_ref().map(|all| Arc::clone(&all.traffic))),
         siblings: siblings.map(Arc::new),
         connections: Arc::new(Connections::new(most, per_address)),
         ids: AtomicU64::new(1),
@@ -160,6 +178,9 @@ pub fn start(
         budget: Arc::new(Budget::new(allowed.budget)),
         gate: Gate::default(),
         shed: Rarely::default(),
+        since: Instant::now(),
+        rates: Rates::default(),
+        names: Ids::default(),
     });
     let sockets = sockets.into_iter();
     let listeners = sockets.map(|socket| listen(&server, socket));
@@ -195,7 +216,8 @@ fn look_after(server: &Arc<Server>) -> io::Result<()> {
         let spawned = server.threads.spawn(role, server.next_id(), body);
         spawned.map(|_| ())
     };
-    let (scout, janitor) = (Arc::clone(server), Arc::clone(server));
+    let [watch, scout, janitor] = [0; 3].map(|_| Arc::clone(server));
+    spawn(Role::Watch, Box::new(move || watch::run(&watch)))?;
     spawn(Role::Scout, Box::new(move || scout::run(&scout)))?;
     spawn(Role::Janitor, Box::new(move || janitor::run(&janitor)))
 }
@@ -242,6 +264,12 @@ impl Running {
     /// The configuration of this moment.
     pub fn config(&self) -> Arc<Config> {
         self.server.config()
+    }
+
+    /// How many connections and streams there are.
+    pub fn counts(&self) -> (usize, usize) {
+        let server = &self.server;
+        (server.connections.count(), server.registry.count())
     }
 
     /// Whether nothing is connected any more.
@@ -367,6 +395,7 @@ impl Server {
 
     /// Says, now and then, that a connection was closed for want of room.
     fn shed(&self, why: impl fmt::Display) {
+        self.totals.shed.more();
         if let Some(others) = self.shed.count(Instant::now()) {
             warn!("no room for another connection: {why}; {others} more since it was last said");
         }

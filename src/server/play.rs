@@ -16,6 +16,7 @@ use crate::hub::registry::Attached;
 use crate::hub::stream::{Joined, Start, Stream};
 use crate::limits;
 use crate::server::Server;
+use crate::server::activity::{Activity, How};
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::wanted::client_request;
 use crate::server::error::ConnectionError;
@@ -68,13 +69,15 @@ pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, Connectio
         }
     }
     info!("{}: plays {}", peer.connection, request.path);
+    peer.say_urls();
     let stream = &found.attached.stream;
     let joined = if is_ours {
         stream.join_relay()
     } else {
         stream.join(Start::Group)
     };
-    let seat = take_seat(&server, &connection, (found, joined), |_| opening)?;
+    let who = (&connection, How::Rtmp);
+    let seat = take_seat(&server, who, (found, joined), |_| opening)?;
     Ok(Done::Plays(seat))
 }
 
@@ -213,7 +216,7 @@ fn attach(server: &Server, path: &str) -> Result<Attached<Writer>, Denied> {
 /// The player did not take its opening, or nothing can write for it.
 pub fn take_seat(
     server: &Arc<Server>,
-    connection: &Arc<Connection>,
+    (connection, how): (&Arc<Connection>, How),
     (found, joined): (Found, Joined),
     begin: impl FnOnce(&[Arc<Frame>]) -> Unsent,
 ) -> Result<Seat, ConnectionError> {
@@ -226,7 +229,15 @@ pub fn take_seat(
     let mut opening = begin(&joined.opening);
     opening.extend(joined.opening);
     let players = &server.rhythm.players;
+    let before = connection.traffic.sent();
     let writer = Writer::open(Arc::clone(connection), joined.frames, opening, players)?;
+    connection.count_for(&seat.stream().traffic, before);
+    connection.set_activity(Some(Activity::Plays {
+        how,
+        path: Arc::clone(&seat.stream().path),
+        gauge: Some(Arc::clone(&seat.gauge)),
+    }));
+    server.totals.played.more();
     hand_over(server, &seat.attached.stream, writer)?;
     Ok(seat)
 }

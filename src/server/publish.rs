@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::config::{Access, Republish};
 use crate::hub::frame::{Frame, Kind};
 use crate::hub::registry::{Busy, Publisher};
-use crate::hub::stream::Over;
+use crate::hub::stream::{Over, Stream};
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
@@ -265,7 +265,10 @@ impl Publication {
             return Ok(());
         }
         #[cfg(test)]
-        crate::server::fault::maybe_panic(crate::server::fault::Place::Publisher, self.path());
+        crate::server::fault::maybe_panic(
+            crate::server::fault::Place::Publisher,
+            &self.stream().path,
+        );
         let (frames, now) = (self.frames.drain(..), Instant::now());
         match &self.sink {
             Sink::Hub { publisher, .. } => {
@@ -293,11 +296,11 @@ impl Publication {
         }
     }
 
-    #[cfg(test)]
-    fn path(&self) -> &str {
+    /// What is published; on an edge, a stream that nobody can play.
+    pub fn stream(&self) -> &Arc<Stream<Writer>> {
         match &self.sink {
-            Sink::Hub { publisher, .. } => &publisher.stream.path,
-            Sink::Origin(_) => "",
+            Sink::Hub { publisher, .. } => &publisher.stream,
+            Sink::Origin(forwarder) => forwarder.stream(),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! The configuration, at start and when its file is read again.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use log::{error, info, warn};
 
-use crate::config::{Config, Values};
+use crate::config::{Config, ConfigError, Values};
 use crate::server::Running;
 use crate::server::capacity::{self, Allowed, Found};
-use crate::server::features::Features;
 
 /// The file that the configuration is from, and what it said last.
 #[derive(Debug)]
@@ -23,9 +22,9 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// Its first mistake, why it cannot be read, or what this build lacks for it.
-    pub fn open(path: PathBuf) -> Result<(Self, Config), String> {
-        let (config, values) = load(&path)?;
+    /// Its first mistake, or why it cannot be read.
+    pub fn open(path: PathBuf) -> Result<(Self, Config), ConfigError> {
+        let (config, values) = Config::load_values(&path)?;
         let found = Found::default();
         let source = Self {
             path,
@@ -56,7 +55,8 @@ impl Source {
     }
 
     fn try_reload(&mut self, running: &Running) -> Result<(), String> {
-        let (mut config, mut values) = load(&self.path)?;
+        let loaded = Config::load_values(&self.path);
+        let (mut config, mut values) = loaded.map_err(|error| error.to_string())?;
         let now = running.config();
         let changes = config.succeed(&mut values, (&now, &self.values));
         create_directories(&config)?;
@@ -75,14 +75,6 @@ impl Source {
         }
         Ok(())
     }
-}
-
-/// What the file says, if this build has what it takes.
-fn load(path: &Path) -> Result<(Config, Values), String> {
-    let (config, values) = Config::load_values(path).map_err(|error| error.to_string())?;
-    let suffices = Features::suffice(&config);
-    suffices.map_err(|lacks| format!("{}: {lacks}", path.display()))?;
-    Ok((config, values))
 }
 
 /// Creates what the configuration names.

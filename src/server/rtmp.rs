@@ -11,6 +11,7 @@ use log::{debug, info};
 use crate::hub::budget::{Charge, Share};
 use crate::limits;
 use crate::server::Server;
+use crate::server::activity::{Activity, losses};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::handshake::{self, Until};
@@ -121,6 +122,9 @@ impl Peer {
                 return Ok(Done::Ended(self.end_of_input().into()));
             }
             self.received(buffer.get(..length).unwrap_or_default());
+            if let Some(publication) = &self.publication {
+                publication.stream().traffic.receive(length);
+            }
             let next = self.messages();
             // What came before an error or an end still arrives.
             if let Some(lost) = self.hand_on() {
@@ -158,13 +162,12 @@ impl Peer {
         connection.set_left();
         drop(self.publication.take());
         let seconds = self.begun.elapsed().as_secs_f64();
-        match result {
-            Ok(why) => info!(
-                "{connection}: {what} ended after {seconds:.1} s: {}",
-                escape(why)
-            ),
-            Err(error) => info!("{connection}: {what} ended after {seconds:.1} s: {error}"),
-        }
+        let losses = losses(connection, self.session.dropped());
+        let why = match result {
+            Ok(why) => escape(why).to_string(),
+            Err(error) => error.to_string(),
+        };
+        info!("{connection}: {what} ended after {seconds:.1} s: {why}{losses}");
         match result {
             // The peer must still get what we sent last; a sender sees to that for a player.
             Ok(_) if !connection.is_playing() => connection.linger(),
@@ -282,6 +285,7 @@ impl Peer {
                         return Ok(Some(Next::End(self.lose(lost)?)));
                     }
                     drop(self.publication.take());
+                    self.connection.set_activity(None);
                     info!("{}: unpublishes", self.connection);
                     self.commands = deadline(limits::COMMAND_DEADLINE);
                 }
@@ -326,6 +330,10 @@ impl Peer {
                 self.send_all(actions);
                 self.flush()?;
                 publication.prepare(&self.connection)?;
+                self.say_urls();
+                let activity = Activity::Publishes(Arc::downgrade(publication.stream()));
+                self.connection.set_activity(Some(activity));
+                self.server.totals.published.more();
                 self.publication = Some(publication);
                 Ok(Next::Read)
             }
@@ -341,6 +349,12 @@ impl Peer {
                 Ok(Next::End("refused".into()))
             }
         }
+    }
+
+    /// Shows where the peer comes from.
+    pub fn say_urls(&mut self) {
+        // It is said once.
+        let _ = self.connection.urls.set(self.session.take_urls());
     }
 
     /// Tells the peer that what it published is over; why.

@@ -11,6 +11,7 @@ use crate::hub::frame::Frame;
 use crate::hub::queue::FrameReceiver;
 use crate::hub::registry::Registry;
 use crate::hub::stream::{Bell, Stream};
+use crate::hub::tally::Traffic;
 use crate::limits;
 use crate::server::connection::{Connection, deadline};
 use crate::server::format::Format;
@@ -160,11 +161,13 @@ impl Writer {
 
     /// One player's part of a round. `room` holds what waits for it while it is being sent, so that
     /// a player that takes everything needs none of its own.
-    fn round(&mut self, now: Instant, room: &mut VecDeque<Arc<Frame>>) -> Rest {
+    fn round(&mut self, now: Instant, room: &mut VecDeque<Arc<Frame>>, traffic: &Traffic) -> Rest {
         if self.unsent.frames.is_empty() {
             core::mem::swap(&mut self.unsent.frames, room);
         }
+        let before = self.connection.traffic.sent();
         let rest = self.send(now);
+        self.connection.count_for(traffic, before);
         if self.unsent.frames.is_empty() {
             *room = core::mem::take(&mut self.unsent.frames);
         }
@@ -306,8 +309,9 @@ impl Sender {
         let mut tails = false;
         let (closing, room) = (&mut self.closing, &mut self.room);
         let before = self.players.len();
+        let traffic = &self.stream.traffic;
         self.players
-            .retain_mut(|player| match player.round(now, room) {
+            .retain_mut(|player| match player.round(now, room, traffic) {
                 Rest::Nothing => true,
                 Rest::Tail => {
                     tails = true;
@@ -394,6 +398,7 @@ mod tests {
             socket.into(),
             peer,
             Protocol::Rtmp,
+            Arc::default(),
             None,
         ));
         let publisher = Arc::new(Registry::new(0)).publish("a/b", false).unwrap();
@@ -415,7 +420,10 @@ mod tests {
         let mut room = VecDeque::new();
         for _ in 0..3 {
             deliver(&publisher, limits::PLAYER_QUEUE_FRAMES, 10);
-            assert_eq!(writer.round(Instant::now(), &mut room), Rest::Nothing);
+            assert_eq!(
+                writer.round(Instant::now(), &mut room, &Traffic::default()),
+                Rest::Nothing
+            );
             let mut sent = vec![0; limits::PLAYER_QUEUE_FRAMES * (12 + 10)];
             player.read_exact(&mut sent).unwrap();
         }
@@ -426,15 +434,21 @@ mod tests {
         let (publisher, mut writer, mut player) = player();
         let mut room = VecDeque::new();
         deliver(&publisher, 100, 100_000);
-        assert_eq!(writer.round(Instant::now(), &mut room), Rest::Tail);
+        assert_eq!(
+            writer.round(Instant::now(), &mut room, &Traffic::default()),
+            Rest::Tail
+        );
         assert!(room.is_empty() && !writer.unsent.frames.is_empty());
         let mut left = 100 * (12 + 100_000 + 1);
         let mut buffer = vec![0; 1 << 20];
         while left > 0 {
             left -= player.read(&mut buffer).unwrap();
-            writer.round(Instant::now(), &mut room);
+            writer.round(Instant::now(), &mut room, &Traffic::default());
         }
-        assert_eq!(writer.round(Instant::now(), &mut room), Rest::Nothing);
+        assert_eq!(
+            writer.round(Instant::now(), &mut room, &Traffic::default()),
+            Rest::Nothing
+        );
         assert_eq!(
             writer.unsent.frames.capacity(),
             0,

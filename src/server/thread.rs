@@ -38,6 +38,8 @@ pub enum Role {
     Scout,
     /// Tells others what has happened.
     Hook,
+    /// Counts.
+    Watch,
 }
 
 impl Role {
@@ -65,6 +67,7 @@ impl fmt::Display for Role {
             Self::Resolve => "resolve",
             Self::Scout => "scout",
             Self::Hook => "hook",
+            Self::Watch => "watch",
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::session::action::{Action, Ending, Filter, chunks};
-use crate::session::connect::{self, Introduction};
+use crate::session::connect::{self, Introduction, Urls};
 use crate::session::error::SessionError;
 use crate::session::media;
 use crate::wire::amf0::Value;
@@ -50,6 +50,8 @@ pub struct ServerSession {
     connect_id: f64,
     /// Whether it can be asked to connect anew, and has not been.
     reconnects: bool,
+    /// What its `connect` said.
+    urls: Urls,
     dropped: u64,
 }
 
@@ -88,6 +90,7 @@ impl Default for ServerSession {
             introduction: Introduction::default(),
             connect_id: 0.0,
             reconnects: false,
+            urls: Urls::default(),
             dropped: 0,
         }
     }
@@ -218,6 +221,11 @@ impl ServerSession {
         self.dropped
     }
 
+    /// Where the peer says that it comes from. It is said once.
+    pub fn take_urls(&mut self) -> Urls {
+        core::mem::take(&mut self.urls)
+    }
+
     /// How what the peer asks for has come to us, by its `connect`.
     pub const fn via(&self) -> Via {
         self.via
@@ -334,6 +342,7 @@ impl ServerSession {
         }
         self.introduction = Introduction::of(command);
         self.reconnects = connect::reconnects(command);
+        self.urls = Urls::of(command);
         actions.push(Action::Connect);
         answer(command, &connect::answer(command), actions);
         State::Idle {

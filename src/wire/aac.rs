@@ -96,6 +96,16 @@ impl AudioSpecificConfig {
         self.sample_rate
     }
 
+    /// 1 to 4: Main, LC, SSR or LTP; of the core, if it is HE-AAC.
+    pub const fn object_type(&self) -> u32 {
+        self.object_type
+    }
+
+    /// How many channels it has [ISO 14496-3 §1.6.3.5].
+    pub const fn channels(&self) -> u32 {
+        if self.channels == 7 { 8 } else { self.channels }
+    }
+
     /// The header that goes before a frame of `frame_length` bytes [ISO 14496-3 §1.A.2.2].
     ///
     /// # Errors

@@ -11,10 +11,16 @@ use crate::support::port;
 use crate::support::server::Server;
 use crate::{ALL, publisher, refused, server};
 
-/// Answers by the name of the stream, and what a publisher hears of each; `None`: yes.
-fn replies() -> Vec<(&'static str, Reply, Option<&'static str>)> {
-    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let huge = "0".repeat(100_000);
+/// The name of a stream, what is answered about it, and what its publisher hears; `None`: yes.
+type Case = (&'static str, Reply, Option<&'static str>);
+
+fn replies() -> Vec<Case> {
+    [yes(), no(), broken()].concat()
+}
+
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+fn yes() -> Vec<Case> {
     vec![
         ("yes", Reply::yes(), None),
         (
@@ -25,7 +31,7 @@ fn replies() -> Vec<(&'static str, Reply, Option<&'static str>)> {
         ("yes-201", Reply::status("201 Created", "0"), None),
         (
             "yes-chunked",
-            Reply::raw(&format!("{chunked}1\r\n0\r\n0\r\n\r\n")),
+            Reply::raw(&format!("{CHUNKED}1\r\n0\r\n0\r\n\r\n")),
             None,
         ),
         ("yes-old", Reply::raw("HTTP/1.0 200 OK\r\n\r\n0"), None),
@@ -34,6 +40,11 @@ fn replies() -> Vec<(&'static str, Reply, Option<&'static str>)> {
             Reply::Slowly(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0".into()),
             None,
         ),
+    ]
+}
+
+fn no() -> Vec<Case> {
+    vec![
         (
             "deny",
             Reply::status("200 OK", "{\"code\": 1}"),
@@ -59,6 +70,12 @@ fn replies() -> Vec<(&'static str, Reply, Option<&'static str>)> {
             Reply::raw("HTTP/1.1 302 Found\r\nLocation: /yes\r\nContent-Length: 1\r\n\r\n0"),
             Some("it answered 302"),
         ),
+    ]
+}
+
+fn broken() -> Vec<Case> {
+    let huge = "0".repeat(100_000);
+    vec![
         (
             "garbage",
             Reply::raw("\0\u{1}garbage\r\n\r\n"),
@@ -84,7 +101,7 @@ fn replies() -> Vec<(&'static str, Reply, Option<&'static str>)> {
         ("nothing", Reply::raw(""), Some("closed before")),
         (
             "chunks",
-            Reply::raw(&format!("{chunked}1\r\n0\r\n")),
+            Reply::raw(&format!("{CHUNKED}1\r\n0\r\n")),
             Some("closed before"),
         ),
     ]

@@ -2,6 +2,7 @@
 
 use crate::support::hls::{await_playlist, send};
 use crate::support::hook_server::{HookServer, Reply};
+use crate::support::media::Kind;
 use crate::support::peer::{play, publish, publishing};
 use crate::support::port::SharedPort;
 use crate::support::server::Server;
@@ -77,13 +78,15 @@ fn every_end_is_told() {
     let hooks = HookServer::yes();
     let takeover = "[publish]\nrepublish = \"takeover\"\n";
     let server = Server::origin(&format!("{}{takeover}{}", hooks.config(ALL), http::CONFIG));
-    let first = publisher(&server, "a").unwrap();
+    let mut first = publisher(&server, "a").unwrap();
     let second = publisher(&server, "a").unwrap();
     let ids: Vec<_> = hooks
         .wait("on_publish", 2)
         .iter()
         .map(|one| one.text("client_id").to_owned())
         .collect();
+    // It hears so when it sends something.
+    first.send_frame(Kind::Audio, 9, 180, 200);
     let ends = hooks.wait("on_unpublish", 1);
     assert_eq!(
         ends[0].text("client_id"),

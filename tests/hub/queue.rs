@@ -10,7 +10,7 @@ use srs_lite::limits;
 use crate::support::{drain, frame, long, waiting};
 
 use Kind::{Audio, AudioHeader, Control, Data, Dependent, Metadata, RandomAccess, VideoHeader};
-use Offer::{Gone, Queued, Skipped};
+use Offer::{Gone, Queued, Skipped, Useless};
 
 fn offer(sender: &mut FrameSender, kind: Kind, number: u32) -> Offer {
     sender.offer(&Arc::new(frame(kind, 0, number)))
@@ -150,12 +150,12 @@ fn what_is_switched_off_is_not_sent_and_video_resumes_at_a_keyframe() {
         let (mut sender, receiver) = queue(false);
         receiver.gauge.switch(switch, true);
         for kind in all {
-            let expected = if off.contains(&kind) { Skipped } else { Queued };
+            let expected = if off.contains(&kind) { Useless } else { Queued };
             assert_eq!(offer(&mut sender, kind, 1), expected, "{switch:?} {kind:?}");
         }
         receiver.gauge.switch(switch, false);
         let video = off.contains(&Dependent);
-        let expected = if video { Skipped } else { Queued };
+        let expected = if video { Useless } else { Queued };
         assert_eq!(offer(&mut sender, Dependent, 2), expected);
         for kind in all {
             assert_eq!(offer(&mut sender, kind, 3), Queued, "{switch:?} {kind:?}");
@@ -170,7 +170,7 @@ fn switches_add_up() {
     receiver.gauge.switch(Switch::All, true);
     receiver.gauge.switch(Switch::Audio, true);
     receiver.gauge.switch(Switch::All, false);
-    assert_eq!(offer(&mut sender, Audio, 1), Skipped);
+    assert_eq!(offer(&mut sender, Audio, 1), Useless);
     assert_eq!(offer(&mut sender, RandomAccess, 2), Queued);
     receiver.gauge.switch(Switch::Audio, false);
     assert_eq!(offer(&mut sender, Audio, 3), Queued);

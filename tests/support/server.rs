@@ -128,6 +128,19 @@ impl Server {
         }
     }
 
+    /// Gives it another configuration, and waits until it has said this of it.
+    pub(crate) fn reload(&self, config: &str, expected: &str) -> String {
+        let said = self.count_log(expected);
+        fs::write(self.file(), config).unwrap();
+        self.signal(Signal::SIGHUP);
+        self.wait_log_times(expected, said + 1)
+    }
+
+    /// The configuration of one that was not started with a file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.path().join("srs-lite.conf")
+    }
+
     /// The first line of the log, past or to come, that contains `pattern`.
     pub(crate) fn wait_log(&self, pattern: &str) -> String {
         self.wait_log_times(pattern, 1)

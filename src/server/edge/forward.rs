@@ -13,13 +13,15 @@ use log::{debug, info};
 use crate::config::OriginAddress;
 use crate::hub::frame::{Frame, Kind};
 use crate::hub::queue::FrameReceiver;
-use crate::hub::registry::{Publisher, Registry};
+use crate::hub::registry::Publisher;
 use crate::hub::stream::{Start, Stream};
+use crate::hub::tally::Traffic;
 use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::backoff::Backoff;
 use crate::server::edge::error::{Cause, OriginError, Phase};
+use crate::server::edge::links::Link;
 use crate::server::edge::origin::Upstream;
 use crate::server::edge::{Source, said_by_origin};
 use crate::server::log::escape;
@@ -80,7 +82,7 @@ impl Forwarder {
             None => Refusal::bad_name("there is no origin"),
         })?;
         let refuse = |_| Refusal::bad_name("the server stops");
-        let publisher = Arc::new(Registry::new(0))
+        let publisher = Arc::new(server.registry.beside(0))
             .publish(path, false)
             .map_err(refuse)?;
         let shared = Arc::new(Shared::default());
@@ -118,6 +120,11 @@ impl Forwarder {
         delivered.map_err(Refusal::from)
     }
 
+    /// What is forwarded.
+    pub fn stream(&self) -> &Arc<Stream<Writer>> {
+        &self.publisher.stream
+    }
+
     /// Why no origin takes the stream any more, if that is so.
     pub fn lost(&self) -> Option<Refusal> {
         let lost = self.shared.lost.lock();
@@ -140,7 +147,9 @@ impl Forward {
         let mut next = Some((upstream, frames, Unsent::default()));
         while let Some(((mut upstream, id), frames, opening)) = next.take() {
             let begun = Instant::now();
-            match pass_on(&mut upstream, id, &frames, opening) {
+            self.set_link(Some(&upstream.origin));
+            let sent = &self.stream.traffic;
+            match pass_on(&mut upstream, (id, sent), &frames, opening) {
                 Ok(Passed::Everything) => return upstream.finish(),
                 // The name is free again then.
                 Ok(Passed::Asked) => upstream.finish(),
@@ -156,6 +165,7 @@ impl Forward {
                 }
             }
             drop(frames);
+            self.set_link(None);
             if begun.elapsed() > limits::BACKOFF_MAX {
                 backoff.reset();
             }
@@ -170,6 +180,12 @@ impl Forward {
             }
             next = Some((upstream, joined.frames, opening));
         }
+    }
+
+    /// Says where the stream goes.
+    fn set_link(&self, to: Option<&str>) {
+        let links = &self.server.edge.links;
+        links.set(Link::Forward(self.id), to);
     }
 
     /// Looks for an origin: at once if the last one had been good for a while, and then until the
@@ -215,6 +231,13 @@ impl Forward {
     }
 }
 
+impl Drop for Forward {
+    fn drop(&mut self) {
+        let links = &self.server.edge.links;
+        links.remove(&Link::Forward(self.id));
+    }
+}
+
 /// The first origin that takes the stream; or why the last one does not.
 fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Option<OriginError>> {
     let mut last = None;
@@ -253,7 +276,7 @@ enum Passed {
 /// Writes to the origin until the publisher has left and everything is written.
 fn pass_on(
     upstream: &mut Upstream,
-    id: u32,
+    (id, traffic): (u32, &Traffic),
     frames: &FrameReceiver,
     mut unsent: Unsent,
 ) -> Result<Passed, Cause> {
@@ -273,7 +296,9 @@ fn pass_on(
             // A header found no room behind what waits for the origin.
             Err(RecvTimeoutError::Disconnected) => return Err(Cause::TooSlow),
         }
+        let before = upstream.connection.traffic.sent();
         let sent = unsent.send_all(&upstream.connection, deadline(limits::REPLY_DEADLINE));
+        upstream.connection.count_for(traffic, before);
         // Also if it takes nothing any more: what it said last says why.
         let heard = listen(upstream, &mut buffer);
         while let Some(event) = upstream.event() {

@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod error;
 pub mod forward;
+pub mod links;
 pub mod origin;
 pub mod pull;
 mod relay;
@@ -25,6 +26,7 @@ use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::edge::error::{Cause, OriginError};
 use crate::server::edge::forward::Forwarder;
+use crate::server::edge::links::{Link, Links};
 use crate::server::edge::origin::Upstream;
 use crate::server::edge::pull::Fetch;
 use crate::server::edge::resolve::Resolver;
@@ -54,6 +56,8 @@ pub struct Edge {
     absent: Mutex<HashMap<String, Instant>>,
     /// What the newest player of each stream that is fetched asked for, query string and all.
     requests: Mutex<HashMap<String, ClientRequest>>,
+    /// Where streams come from and go to.
+    pub links: Links,
 }
 
 /// `[cluster]`, and what is known of who is in it.
@@ -117,6 +121,7 @@ impl Edge {
             asked: Arc::default(),
             absent: Mutex::default(),
             requests: Mutex::default(),
+            links: Links::default(),
         }
     }
 
@@ -227,6 +232,7 @@ impl Edge {
     ) -> io::Result<()> {
         let path = pull.stream.path.to_string();
         self.requests().insert(path.clone(), request.clone());
+        self.links.set(Link::Pull(path.clone()), None);
         let wanted = Wanted::new(server, path, request);
         let fetch = Fetch::new(wanted, pull, slots);
         let id = server.next_id();

@@ -96,7 +96,9 @@ impl Upstream {
         }
         let peer = socket.peer_addr().map_err(io(Phase::Connect))?;
         set_options(&SockRef::from(&socket)).map_err(io(Phase::Connect))?;
-        let connection = Connection::new(id, socket.into(), peer, Protocol::Rtmp, None);
+        let total = Arc::clone(&server.totals.upstream);
+        let socket = socket.into();
+        let connection = Connection::new(id, socket, peer, Protocol::Rtmp, total, None);
         let request = ClientRequest {
             host: address.to_string(),
             ..request.clone()

@@ -11,6 +11,7 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::error::{Cause, Phase};
+use crate::server::edge::links::Link;
 use crate::server::edge::origin::Upstream;
 use crate::server::edge::pull::{Fetch, Stop};
 use crate::server::error::ConnectionError;
@@ -37,6 +38,7 @@ impl Fetch {
                 let phase = source.as_ref().map_or(Phase::FirstMedia, |_| Phase::Media);
                 Stop::Failed(upstream.failed(phase, cause))
             });
+        self.set_link(None);
         // One that always fails after the first frame is not hammered.
         let lasted = source.map_or(Duration::ZERO, |source| source.begun.elapsed());
         if lasted > limits::BACKOFF_MAX {
@@ -103,6 +105,7 @@ impl Fetch {
             if let Some(length) = read_some(upstream, &mut buffer)? {
                 heard = Instant::now();
                 let bytes = buffer.get(..length).unwrap_or_default();
+                self.pull.stream.traffic.receive(length);
                 // What came before an error still arrives.
                 failed = upstream.received(bytes).err();
                 read = length;
@@ -110,6 +113,12 @@ impl Fetch {
                 return Err(Cause::Failed(io::Error::from(ErrorKind::TimedOut).into()));
             }
         }
+    }
+
+    /// Says where the stream comes from.
+    fn set_link(&self, from: Option<&str>) {
+        let link = Link::Pull(self.pull.stream.path.to_string());
+        self.server.edge.links.set(link, from);
     }
 
     /// Whether to stop although the source goes on; one that has media is kept for a while.
@@ -155,6 +164,7 @@ impl Fetch {
         let path = &self.pull.stream.path;
         log::log!(self.level(), "{path}: comes from {}", upstream.origin);
         self.unproven = None;
+        self.set_link(Some(&upstream.origin));
         Some(Feed {
             publisher,
             begun: Instant::now(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::server::Server;
+use crate::server::edge::links::Link;
 use crate::session::client::{ClientRequest, Purpose};
 use crate::session::server::Via;
 use crate::wire::name::StreamRequest;
@@ -53,7 +54,10 @@ impl Wanted {
 
 impl Drop for Wanted {
     fn drop(&mut self) {
-        self.server.edge.requests().remove(&self.path);
+        let edge = &self.server.edge;
+        edge.requests().remove(&self.path);
+        let path = core::mem::take(&mut self.path);
+        edge.links.remove(&Link::Pull(path));
     }
 }
 

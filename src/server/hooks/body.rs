@@ -5,10 +5,9 @@ use std::env;
 use serde_json::{Map, Value, json};
 
 use crate::config::{HookUrl, HttpHooks};
+use crate::server::Server;
 use crate::server::hook::{Event, May, Visitor};
-
-/// SRS's name of the vhost that there always is.
-const DEFAULT_VHOST: &str = "__defaultVhost__";
+use crate::server::overview::DEFAULT_VHOST;
 
 /// What is asked or told.
 #[derive(Clone, Copy, Debug)]
@@ -45,20 +44,20 @@ impl Subject<'_> {
     }
 
     /// The body of the request.
-    pub(super) fn json(&self, visitor: &Visitor) -> Vec<u8> {
+    pub(super) fn json(&self, server: &Server, visitor: &Visitor) -> Vec<u8> {
         let mut body = Map::new();
         let mut put = |name: &str, value: Value| {
             body.insert(name.to_owned(), value);
         };
-        let process = std::process::id();
+        let (names, process) = (&server.names, server.names.process());
         let query = |text: &str| match text {
             "" => String::new(),
             text => format!("?{text}"),
         };
         put("action", self.action().into());
-        put("server_id", format!("vid-{process}").into());
-        put("service_id", process.to_string().into());
-        put("client_id", format!("{process}-{}", visitor.id).into());
+        put("server_id", process.as_str().into());
+        put("service_id", process.into());
+        put("client_id", names.client(visitor.id).into());
         put("ip", visitor.ip.to_string().into());
         put("vhost", DEFAULT_VHOST.into());
         put("app", visitor.app.as_str().into());
@@ -72,8 +71,9 @@ impl Subject<'_> {
             put("pageUrl", visitor.page_url.as_str().into());
         }
         if !is_close && !matches!(self, Self::May(May::Connect)) {
-            let url = format!("/{}/{}", visitor.app, visitor.stream);
-            put("stream_url", url.into());
+            let path = format!("{}/{}", visitor.app, visitor.stream);
+            put("stream_id", names.stream(&path).into());
+            put("stream_url", format!("/{path}").into());
         }
         match self {
             Self::Event(Event::Close(sent, received)) => {

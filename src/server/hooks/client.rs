@@ -1,6 +1,7 @@
 //! One question to one hook, and its answer.
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -77,7 +78,9 @@ impl Client<'_> {
         set_options(&SockRef::from(&socket))?;
         let peer = socket.peer_addr()?;
         let socket = socket.into();
-        Ok(Connection::new(self.id, socket, peer, Protocol::Http, None))
+        let uncounted = Arc::default();
+        let connection = Connection::new(self.id, socket, peer, Protocol::Http, uncounted, None);
+        Ok(connection)
     }
 }
 

@@ -45,7 +45,7 @@ impl Hooks for WebHooks {
         has_left: &dyn Fn() -> bool,
     ) -> Result<(), No> {
         let (config, subject) = (server.config(), Subject::May(may));
-        let notes = notes(&subject, &config.http_hooks, visitor);
+        let notes = notes(server, &subject, &config.http_hooks, visitor);
         let until = deadline(limits::HOOK_DEADLINE);
         let action = subject.action();
         let mut turn = None;
@@ -75,7 +75,7 @@ impl Hooks for WebHooks {
 
     fn tell(&self, server: &Arc<Server>, event: &Event, visitor: &Visitor) {
         let (config, subject) = (server.config(), Subject::Event(event));
-        for note in notes(&subject, &config.http_hooks, visitor) {
+        for note in notes(server, &subject, &config.http_hooks, visitor) {
             self.lanes.push(server, &self.asker, visitor.id, note);
         }
     }
@@ -83,12 +83,13 @@ impl Hooks for WebHooks {
 
 /// What goes to each hook.
 fn notes<'h>(
+    server: &Server,
     subject: &Subject<'_>,
     hooks: &'h HttpHooks,
     visitor: &Visitor,
 ) -> impl Iterator<Item = Note> + use<'h> {
     let urls = subject.urls(hooks);
-    let json = (!urls.is_empty()).then(|| subject.json(visitor));
+    let json = (!urls.is_empty()).then(|| subject.json(server, visitor));
     let (json, action) = (Arc::from(json.unwrap_or_default()), subject.action());
     urls.iter().map(move |url| Note {
         url: url.clone(),

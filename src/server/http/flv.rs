@@ -12,6 +12,7 @@ use crate::hub::frame::{Frame, Kind};
 use crate::hub::stream::Start;
 use crate::limits;
 use crate::server::Server;
+use crate::server::activity::{How, losses};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::format::Format;
@@ -39,7 +40,8 @@ pub(super) fn serve(
     let path = Arc::clone(&found.attached.stream.path);
     info!("{connection}: plays {path} over HTTP");
     let joined = found.attached.stream.join(Start::Group);
-    let seat = take_seat(server, connection, (found, joined), |opening| {
+    let who = (connection, How::Flv);
+    let seat = take_seat(server, who, (found, joined), |opening| {
         let mut begin = head().finish(false);
         begin.extend_from_slice(&file_header(opening));
         let mut unsent = Unsent::new(Format::Flv);
@@ -77,7 +79,8 @@ fn listen(connection: &Connection, seat: Seat, until: Option<Instant>) -> Option
         }
     }
     let (path, why) = (&seat.stream().path, seat.why(connection));
-    info!("{connection}: player of {path} ended: {why}");
+    let losses = losses(connection, 0);
+    info!("{connection}: player of {path} ended: {why}{losses}");
     connection.set_left();
     None
 }

@@ -13,6 +13,7 @@ use log::debug;
 use crate::config::{Access, HttpServer, key_of};
 use crate::limits;
 use crate::server::Server;
+use crate::server::activity::{Activity, How};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::play::{self, Denied, Found};
@@ -184,7 +185,15 @@ impl Peer<'_> {
                         Err(denial) => Answer::text(403, &denial.to_string()),
                         Ok(by_key) => {
                             let key = key_of(request.query).filter(|_| by_key);
-                            files::answer(&http.dir, &path, request, key)
+                            let answer = files::answer(&http.dir, &path, request, key);
+                            if matches!(path.kind, Kind::Playlist(_)) && answer.status < 400 {
+                                self.connection.set_activity(Some(Activity::Plays {
+                                    how: How::Hls,
+                                    path: stream.to_string().into(),
+                                    gauge: None,
+                                }));
+                            }
+                            answer
                         }
                     }
                 }

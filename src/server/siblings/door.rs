@@ -88,7 +88,8 @@ impl Siblings {
         socket.set_write_timeout(Some(limits::SIBLING_CONNECT_DEADLINE))?;
         socket.set_send_buffer_size(limits::SOCKET_SEND_BYTES)?;
         socket.connect(&SockAddr::unix(self.directory.file(&door(&holder.id)))?)?;
-        let connection = Connection::new(id, socket, NOWHERE, Protocol::Sibling, None);
+        let total = Arc::clone(&self.traffic);
+        let connection = Connection::new(id, socket, NOWHERE, Protocol::Sibling, total, None);
         let request = [&self.secret[..], request].concat();
         connection.write(&request, deadline(limits::SIBLING_CONNECT_DEADLINE))?;
         Ok(connection)

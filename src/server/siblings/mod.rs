@@ -16,6 +16,7 @@ use log::warn;
 
 use self::locks::Locks;
 use self::run_dir::{LOCK, RunDir, RunDirError, Secret};
+use crate::hub::tally::Traffic;
 use crate::server::rarely::Rarely;
 use crate::wire::announcement::Announcement;
 
@@ -47,6 +48,8 @@ pub struct Siblings {
     locks: Locks,
     /// Names this process.
     id: String,
+    /// Bytes from and to all of them.
+    pub traffic: Arc<Traffic>,
     table: Mutex<Table>,
     /// What others can make happen, and what the disk can.
     strangers: Rarely,
@@ -113,6 +116,7 @@ impl Siblings {
             locks: Locks::new(lock, key(&secret)),
             secret,
             id: run_dir::id().map_err(failed)?,
+            traffic: Arc::default(),
             table: Mutex::default(),
             strangers: Rarely::default(),
             failures: Rarely::default(),
