@@ -79,6 +79,11 @@ pub(super) fn http_hooks(file: &mut Document<'_>) -> HttpHooks {
     let enabled = file.read("http_hooks.enabled", false, "true or false", |value| {
         value.as_bool()
     });
+    if enabled && !cfg!(feature = "hooks") {
+        // Of any vhost: nobody would be asked.
+        let message = "this build has no hooks: build it with the feature `hooks`";
+        file.refuse("http_hooks.enabled", message);
+    }
     let expected = "\"http://host[:port]/path\", or a list of those (for https:// put a proxy on \
                     this machine in between)";
     let mut urls = |key| file.read_list(key, vec![], expected, HookUrl::parse);

@@ -89,7 +89,7 @@ fn hub(
         return Err(busy(Busy));
     }
     let config = server.config();
-    let disk = match &config.hls {
+    let disk = match &config.default_vhost.hls {
         Some(settings) => Some((settings, server.hls.claim(settings, path, takeover)?)),
         None => None,
     };
@@ -181,7 +181,7 @@ impl Publication {
         let from = (session.introduction(), Some(request));
         let grant = hook::ask(server, connection, May::Publish, from).map_err(Refusal::bad_name)?;
         let config = server.config();
-        let config = &config.publish;
+        let config = &config.default_vhost.publish;
         let sink = if server.is_edge() {
             let forwarder = server
                 .edge

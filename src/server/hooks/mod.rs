@@ -34,7 +34,7 @@ pub struct WebHooks {
 
 impl Hooks for WebHooks {
     fn is_used(&self, server: &Server) -> bool {
-        server.config().http_hooks != HttpHooks::default()
+        server.config().default_vhost.http_hooks != HttpHooks::default()
     }
 
     fn ask(
@@ -45,7 +45,7 @@ impl Hooks for WebHooks {
         has_left: &dyn Fn() -> bool,
     ) -> Result<(), No> {
         let (config, subject) = (server.config(), Subject::May(may));
-        let notes = notes(server, &subject, &config.http_hooks, visitor);
+        let notes = notes(server, &subject, &config.default_vhost.http_hooks, visitor);
         let until = deadline(limits::HOOK_DEADLINE);
         let action = subject.action();
         let mut turn = None;
@@ -75,7 +75,7 @@ impl Hooks for WebHooks {
 
     fn tell(&self, server: &Arc<Server>, event: &Event, visitor: &Visitor) {
         let (config, subject) = (server.config(), Subject::Event(event));
-        for note in notes(server, &subject, &config.http_hooks, visitor) {
+        for note in notes(server, &subject, &config.default_vhost.http_hooks, visitor) {
             self.lanes.push(server, &self.asker, visitor.id, note);
         }
     }

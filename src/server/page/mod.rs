@@ -58,7 +58,7 @@ fn render(server: &Server) -> String {
     let config = server.config();
     let page = render::Page {
         processes: &[Overview::of(server)],
-        remux: config.http_server.as_ref().is_some_and(|http| http.remux),
+        remux: config.default_vhost.remux,
         manages: false,
     };
     page.render()
