@@ -11,6 +11,7 @@ use crate::wire::avc::Configuration;
 use crate::wire::codec::{self, Metadata};
 use crate::wire::flv::{Tag, TagKind};
 use crate::wire::http::{self, HttpError, Part};
+use crate::wire::http_client::Answer;
 use crate::wire::http_path::{HttpPath, Kind};
 use crate::wire::message::type_id::AGGREGATE;
 use crate::wire::name::{Name, StreamRequest};
@@ -186,6 +187,28 @@ pub fn http(data: &[u8]) {
         assert_path(request.path);
     }
     assert_path(&String::from_utf8_lossy(data));
+}
+
+/// However the bytes are cut into reads, the answer or the error is the same, and comes no later than
+/// its last byte; a body is no longer than what came.
+pub fn http_client(data: &[u8]) {
+    let whole = Answer::parse(data, true);
+    if let Ok(Some(answer)) = &whole {
+        assert!(answer.body.len() <= data.len().min(limits::MAX_HOOK_ANSWER));
+        assert!(answer.status >= 200);
+    }
+    assert_ne!(whole, Ok(None), "it waits for more");
+    for length in [1, 7, 100] {
+        let mut read = 0;
+        let cut = loop {
+            let (input, ended) = (data.get(..read).unwrap_or(data), read >= data.len());
+            match Answer::parse(input, ended) {
+                Ok(None) => read = read.saturating_add(length),
+                result => break result,
+            }
+        };
+        assert_eq!(cut, whole);
+    }
 }
 
 fn requests<'a>(reads: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<HttpError>) {

@@ -427,6 +427,33 @@ pub const MAX_RUN_DIR_FILES: usize = 16_384;
 /// Bytes of one that says who holds a stream: two names and two numbers.
 pub const MAX_ANNOUNCEMENT_BYTES: u64 = 512;
 
+/// `app`, `tcUrl` or `pageUrl` of a `connect` that hooks hear of; what is longer is left out. A query
+/// string may be as long as [`MAX_QUERY_LENGTH`].
+pub const MAX_INTRODUCTION_LENGTH: usize = 2 * MAX_QUERY_LENGTH;
+
+/// For all hooks of one event to answer, from the first byte that is sent. Encoders and players give
+/// up after about 10 s, and an origin may have to be asked after that.
+pub const HOOK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Bytes of a hook's answer: head, body and what frames it. SRS's answers are under 200.
+pub const MAX_HOOK_ANSWER: usize = 16 * 1024;
+
+/// Hooks that are asked at a time; more wait for their turn, within [`HOOK_DEADLINE`].
+pub const MAX_HOOK_ASKS: usize = 64;
+
+/// Threads that tell one hook's server about what has happened. What a peer did is told by one, in
+/// order.
+pub const HOOK_LANES: u64 = 4;
+
+/// Bytes that wait for each of these; the oldest are dropped for more.
+pub const HOOK_QUEUE_BYTES: usize = 1024 * 1024;
+
+/// A server that is down is tried again, for what happened so long ago at most.
+pub const HOOK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// At a stop what waits is told within this, and dropped then: less than [`STOP_DEADLINE`].
+pub const HOOK_FLUSH: Duration = Duration::from_millis(1500);
+
 /// Bytes of a file of SRS that is converted, with what it includes. SRS's own full.conf has 100 KiB.
 pub const MAX_SRS_CONF_BYTES: usize = 1024 * 1024;
 

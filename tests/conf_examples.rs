@@ -189,6 +189,46 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
         "\"c\"",
         "http_api.enabled = true\nhttp_api.auth.enabled = true\nhttp_api.auth.username = \"a\"",
     ),
+    (
+        "http_hooks.enabled",
+        "true",
+        "http_hooks.on_play = \"http://a\"",
+    ),
+    (
+        "http_hooks.on_connect",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_close",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_publish",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_unpublish",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_play",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_stop",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
+    (
+        "http_hooks.on_hls",
+        "\"http://b\"",
+        "http_hooks.enabled = true",
+    ),
 ];
 
 /// A build without a feature refuses what turns it on.

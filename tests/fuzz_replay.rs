@@ -22,6 +22,7 @@ const TARGETS: &[Target] = &[
     ("flv", fuzzing::flv),
     ("handshake", fuzzing::handshake),
     ("http", fuzzing::http),
+    ("http_client", fuzzing::http_client),
     ("mpegts", fuzzing::mpegts),
     ("names", fuzzing::names),
     ("playlist", fuzzing::playlist),

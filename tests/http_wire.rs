@@ -28,6 +28,7 @@ fn a_request_is_taken_off_the_front() {
         if_range: None,
         if_none_match: Some("\"a\""),
         if_modified_since: None,
+        referer: None,
     };
     assert_eq!(request, expected);
     for end in 0..text.len() {

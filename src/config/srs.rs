@@ -185,7 +185,6 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
             "first_wait_for_qlv",
             "hds",
             "heartbeat",
-            "http_hooks",
             "in_ack_size",
             "include",
             "is_full",

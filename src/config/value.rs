@@ -87,10 +87,14 @@ pub(super) fn listen_address(value: &DeValue<'_>) -> Option<ListenAddress> {
 
 /// `"host"`, `"host:port"` or `"[ip]:port"`.
 pub(super) fn origin_address(value: &DeValue<'_>) -> Option<OriginAddress> {
-    let text = value.as_str()?;
+    address(value.as_str()?, RTMP_PORT)
+}
+
+/// The same as text; `port`: if it has none.
+pub(super) fn address(text: &str, port: u16) -> Option<OriginAddress> {
     let (host, port) = match split_port(text) {
         Some((host, port)) => (host, port.parse().ok().filter(|&port| port > 0)?),
-        None => (text, RTMP_PORT),
+        None => (text, port),
     };
     let is_name = (1..=limits::MAX_HOST_LENGTH).contains(&host.len())
         && host

@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use super::cluster::cluster;
 use super::document::Document;
+use super::http_hooks::{HttpHooks, http_hooks};
 use super::read::path_or_none;
 use super::security::Rule;
 use super::stream_key::StreamKey;
@@ -33,6 +34,8 @@ pub struct Vhost {
     pub security: Security,
     /// `[http_remux]`: whether live streams are served as `/app/stream.flv`.
     pub remux: bool,
+    /// Who is asked and told about peers.
+    pub http_hooks: HttpHooks,
 }
 
 /// `[play]`.
@@ -145,6 +148,7 @@ fn vhost(file: &mut Document<'_>, listen: &[ListenAddress], has_http: bool) -> V
         hls: hls(file, &cluster),
         security: security(file),
         remux: remux(file, has_http),
+        http_hooks: http_hooks(file),
         cluster,
     }
 }

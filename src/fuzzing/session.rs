@@ -202,6 +202,7 @@ impl Peer {
             self.trace.push(action.clone());
             match action {
                 Action::Send(_) => {}
+                Action::Connect => self.connect(),
                 Action::Publish(request) => self.publish(&request),
                 Action::Play(request) => self.play(&request),
                 Action::Deliver(media) => self.deliver(media),
@@ -209,6 +210,16 @@ impl Peer {
                 Action::Filter(..) => assert!(self.player.is_some()),
                 Action::Close(_) => self.over = true,
             }
+        }
+    }
+
+    /// One number of the answers is no to that, and to all.
+    fn connect(&mut self) {
+        if self.yes == u8::MAX {
+            let mut actions = Vec::new();
+            self.session.refuse_connect("no", &mut actions);
+            self.act(actions);
+            assert!(self.over, "it is let in");
         }
     }
 

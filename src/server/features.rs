@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::server::Server;
 use crate::server::connection::Connection;
+use crate::server::hook::Hooks;
 use crate::server::http::Answer;
 use crate::server::siblings::Siblings;
 use crate::wire::http::Request;
@@ -17,6 +18,8 @@ pub struct Features {
     pub(super) page: Option<Box<dyn Page>>,
     /// Says what the process does.
     pub(super) api: Option<Box<dyn Api>>,
+    /// Asks and tells others about peers.
+    pub(super) hooks: Option<Box<dyn Hooks>>,
 }
 
 /// What the process says of itself.
@@ -53,6 +56,10 @@ impl Features {
             page: Some(Box::new(super::page::LivePage::default())),
             #[cfg(not(feature = "page"))]
             page: None,
+            #[cfg(feature = "hooks")]
+            hooks: Some(Box::new(super::hooks::WebHooks::default())),
+            #[cfg(not(feature = "hooks"))]
+            hooks: None,
         }
     }
 }

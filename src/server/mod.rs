@@ -17,6 +17,9 @@ pub mod features;
 pub mod format;
 pub mod handshake;
 pub mod hls;
+pub mod hook;
+#[cfg(feature = "hooks")]
+pub mod hooks;
 pub mod http;
 pub mod listener;
 pub mod log;

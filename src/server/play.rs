@@ -20,6 +20,7 @@ use crate::server::activity::{Activity, How};
 use crate::server::connection::{Connection, deadline};
 use crate::server::edge::wanted::client_request;
 use crate::server::error::ConnectionError;
+use crate::server::hook::{self, Grant, May};
 use crate::server::log::escape;
 use crate::server::port::Protocol;
 use crate::server::rtmp::{Done, Peer};
@@ -27,6 +28,7 @@ use crate::server::sender::{Sender, Unsent, Writer};
 use crate::server::thread::Role;
 use crate::session::action::{Action, Filter};
 use crate::session::client::Purpose;
+use crate::session::connect::Introduction;
 use crate::session::server::Via;
 use crate::wire::name::StreamRequest;
 
@@ -39,8 +41,11 @@ pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, Connectio
     let via = peer.session.via();
     let (server, connection) = (Arc::clone(&peer.server), Arc::clone(&peer.connection));
     let is_ours = via.coworker || connection.protocol == Protocol::Sibling;
-    let attached = match find(&server, &connection, request, via, || peer.has_left()) {
-        Ok(attached) => attached,
+    let from = peer.session.introduction().clone();
+    let found = match find(&server, &connection, (&from, request), via, || {
+        peer.has_left()
+    }) {
+        Ok(found) => found,
         Err(denied) => {
             let why = denied.why();
             // Such a one asks for whatever somebody wants there, again and again.
@@ -65,13 +70,14 @@ pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, Connectio
     }
     info!("{}: plays {}", peer.connection, request.path);
     peer.say_urls();
+    let stream = &found.attached.stream;
     let joined = if is_ours {
-        attached.stream.join_relay()
+        stream.join_relay()
     } else {
-        attached.stream.join(Start::Group)
+        stream.join(Start::Group)
     };
     let who = (&connection, How::Rtmp);
-    let seat = take_seat(&server, who, (attached, joined), |_| opening)?;
+    let seat = take_seat(&server, who, (found, joined), |_| opening)?;
     Ok(Done::Plays(seat))
 }
 
@@ -95,6 +101,15 @@ impl Denied {
     }
 }
 
+/// A stream that may be played.
+#[derive(Debug)]
+pub struct Found {
+    /// The stream.
+    pub attached: Attached<Writer>,
+    /// Ends last: the hooks hear of it.
+    grant: Option<Grant>,
+}
+
 /// The stream, live. `has_left` is asked now and then whether the player still waits.
 ///
 /// # Errors
@@ -102,17 +117,33 @@ impl Denied {
 /// Why there is none, at the latest after the configured `play_wait`.
 pub fn find(
     server: &Arc<Server>,
-    connection: &Connection,
-    request: &StreamRequest,
+    connection: &Arc<Connection>,
+    (from, request): (&Introduction, &StreamRequest),
     via: Via,
-    mut has_left: impl FnMut() -> bool,
-) -> Result<Attached<Writer>, Denied> {
+    has_left: impl FnMut() -> bool,
+) -> Result<Found, Denied> {
     if connection.protocol == Protocol::Sibling {
-        return find_here(server, request, via, has_left);
+        return find_here(server, request, via, has_left).map(|attached| Found {
+            attached,
+            grant: None,
+        });
     }
     server
         .permit(Access::Play, connection, &request.path, request.queries())
         .map_err(|denial| Denied::Forbidden(denial.to_string()))?;
+    let grant = hook::ask(server, connection, May::Play, (from, Some(request)));
+    let grant = grant.map_err(Denied::Forbidden)?;
+    let attached = find_somewhere(server, request, via, has_left)?;
+    Ok(Found { attached, grant })
+}
+
+/// The same for who may play it.
+fn find_somewhere(
+    server: &Arc<Server>,
+    request: &StreamRequest,
+    via: Via,
+    mut has_left: impl FnMut() -> bool,
+) -> Result<Attached<Writer>, Denied> {
     let path = request.path.to_string();
     if via.coworker && !server.has_publisher(&path) {
         // At once: it has others to ask. What we fetch ourselves may come from there.
@@ -186,11 +217,12 @@ fn attach(server: &Server, path: &str) -> Result<Attached<Writer>, Denied> {
 pub fn take_seat(
     server: &Arc<Server>,
     (connection, how): (&Arc<Connection>, How),
-    (attached, joined): (Attached<Writer>, Joined),
+    (found, joined): (Found, Joined),
     begin: impl FnOnce(&[Arc<Frame>]) -> Unsent,
 ) -> Result<Seat, ConnectionError> {
     let seat = Seat {
-        attached,
+        attached: found.attached,
+        _grant: found.grant,
         player: joined.player,
         gauge: Arc::clone(&joined.frames.gauge),
     };
@@ -289,7 +321,8 @@ fn listen(
                     Action::Send(bytes) => peer.reply(&bytes),
                     Action::Filter(filter, off) => seat.switch(filter, off),
                     Action::Close(_) => return Ok(Some("done".into())),
-                    Action::Publish(_)
+                    Action::Connect
+                    | Action::Publish(_)
                     | Action::Play(_)
                     | Action::Deliver(_)
                     | Action::Unpublish => {}
@@ -324,6 +357,7 @@ pub struct Seat {
     attached: Attached<Writer>,
     player: u64,
     gauge: Arc<Gauge>,
+    _grant: Option<Grant>,
 }
 
 impl Seat {

@@ -15,6 +15,7 @@ use crate::server::connection::{Connection, deadline};
 use crate::server::edge::forward::Forwarder;
 use crate::server::error::NO_MEMORY;
 use crate::server::hls::Recording;
+use crate::server::hook::{self, Grant, May, Visit};
 use crate::server::pace::Pace;
 use crate::server::sender::Writer;
 use crate::server::siblings::{Claim, Hold, Siblings, Unclaimed};
@@ -35,6 +36,8 @@ pub struct Publication {
     /// Messages that are not handed on yet.
     frames: Vec<Frame>,
     pace: Pace,
+    /// Ends last: the name is free when the hooks hear of it.
+    _grant: Option<Grant>,
 }
 
 /// Where the messages go.
@@ -72,7 +75,11 @@ impl Refusal {
 }
 
 /// Begins to feed a stream of our own.
-fn hub(server: &Arc<Server>, path: &StreamPath, takeover: bool) -> Result<Sink, Refusal> {
+fn hub(
+    server: &Arc<Server>,
+    (path, visit): (&StreamPath, Option<&Visit>),
+    takeover: bool,
+) -> Result<Sink, Refusal> {
     let name = path.to_string();
     let busy = |_| Refusal::bad_name("somebody else publishes this stream");
     let siblings = server.siblings.as_ref();
@@ -94,7 +101,8 @@ fn hub(server: &Arc<Server>, path: &StreamPath, takeover: bool) -> Result<Sink, 
             .unwrap_or_else(|| Err(Over::TakenOver.into())),
         None => publish(),
     }?;
-    let record = |disk| server.hls.record(server, path, &publisher.stream, disk);
+    let stream = &publisher.stream;
+    let record = |disk| server.hls.record(server, (path, visit), stream, disk);
     Ok(Sink::Hub {
         _recording: disk.and_then(record),
         publisher,
@@ -170,6 +178,8 @@ impl Publication {
                 request.queries(),
             )
             .map_err(|denial| Refusal::bad_name(denial.to_string()))?;
+        let from = (session.introduction(), Some(request));
+        let grant = hook::ask(server, connection, May::Publish, from).map_err(Refusal::bad_name)?;
         let config = server.config();
         let config = &config.default_vhost.publish;
         let sink = if server.is_edge() {
@@ -179,7 +189,11 @@ impl Publication {
             Sink::Origin(forwarder)
         } else {
             let takeover = config.republish == Republish::Takeover;
-            hub(server, &request.path, takeover)?
+            hub(
+                server,
+                (&request.path, grant.as_ref().map(Grant::visit)),
+                takeover,
+            )?
         };
         Ok(Self {
             sink,
@@ -189,6 +203,7 @@ impl Publication {
             begun: Instant::now(),
             frames: Vec::new(),
             pace: Pace::new(config.normal_timeout.min(config.firstpkt_timeout)),
+            _grant: grant,
         })
     }
 

@@ -15,6 +15,7 @@ use crate::server::activity::{Activity, losses};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::handshake::{self, Until};
+use crate::server::hook::{self, Grant, May};
 use crate::server::log::escape;
 use crate::server::play::{self, Seat};
 use crate::server::port::Protocol;
@@ -64,6 +65,8 @@ pub struct Peer {
     /// Replies that are not written yet.
     outbox: BytesMut,
     publication: Option<Publication>,
+    /// Ends after that: it has been let in.
+    visit: Option<Grant>,
     /// Until when a peer that neither publishes nor plays must do so.
     commands: Instant,
     /// For the log: what the connection was for, and since when.
@@ -90,6 +93,7 @@ impl Peer {
             input: BytesMut::new(),
             outbox: BytesMut::new(),
             publication: None,
+            visit: None,
             commands: Instant::now(),
             what: "connection",
             begun: Instant::now(),
@@ -269,6 +273,11 @@ impl Peer {
                         return Ok(Some(Next::End(self.lose(lost)?)));
                     }
                 }
+                Action::Connect => {
+                    if let Some(end) = self.connect()? {
+                        return Ok(Some(end));
+                    }
+                }
                 Action::Publish(request) => next = self.publish(&request)?,
                 Action::Play(request) => next = Next::Play(request),
                 Action::Unpublish => {
@@ -289,6 +298,23 @@ impl Peer {
             }
         }
         Ok(Some(next))
+    }
+
+    /// Lets the peer in, or ends the connection.
+    fn connect(&mut self) -> Result<Option<Next>, ConnectionError> {
+        let from = (self.session.introduction(), None);
+        let why = match hook::ask(&self.server, &self.connection, May::Connect, from) {
+            Ok(visit) => {
+                self.visit = visit;
+                return Ok(None);
+            }
+            Err(why) => why,
+        };
+        let mut actions = Vec::new();
+        self.session.refuse_connect(&why, &mut actions);
+        self.send_all(actions);
+        self.flush()?;
+        Ok(Some(Next::End(format!("refused: {why}").into())))
     }
 
     fn publish(&mut self, request: &StreamRequest) -> Result<Next, ConnectionError> {

@@ -36,6 +36,8 @@ pub enum Role {
     Resolve,
     /// Looks after what siblings have.
     Scout,
+    /// Tells others what has happened.
+    Hook,
     /// Counts.
     Watch,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Role {
             Self::Janitor => "janitor",
             Self::Resolve => "resolve",
             Self::Scout => "scout",
+            Self::Hook => "hook",
             Self::Watch => "watch",
         })
     }

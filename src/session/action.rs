@@ -13,6 +13,8 @@ use crate::wire::name::StreamRequest;
 pub enum Action {
     /// Write these bytes: whole messages, already in chunks.
     Send(Bytes),
+    /// Ask whether the peer may connect; if not, leave what follows and call `refuse_connect`.
+    Connect,
     /// Ask the hub whether the peer may publish; answer with `publish_granted` or `refuse`.
     Publish(StreamRequest),
     /// Ask the hub whether the peer may play; answer with `play_granted` or `refuse`.

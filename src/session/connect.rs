@@ -1,4 +1,6 @@
-//! The answer to a `connect` that is granted [RTMP §7.2.1.1].
+//! What a `connect` says, and the answer to one that is granted [RTMP §7.2.1.1].
+
+use core::fmt;
 
 use crate::limits;
 use crate::wire::amf0::Value;
@@ -25,6 +27,41 @@ const ENHANCED: [&str; 4] = [
     "audioFourCcInfoMap",
     "capsEx",
 ];
+
+/// What a peer says of itself, as it says it: only for who knows to quote it. Each is empty if it is
+/// not there, or longer than [`limits::MAX_INTRODUCTION_LENGTH`]. Its `Debug` shows nothing: there may
+/// be secrets in it.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct Introduction {
+    /// The application, with its query string.
+    pub app: String,
+    /// Where it believes to connect to.
+    pub tc_url: String,
+    /// The page that its player is on.
+    pub page_url: String,
+}
+
+impl Introduction {
+    /// The one of a `connect`.
+    pub fn of(command: &Command) -> Self {
+        let property = |name| {
+            let text = command.property(0, name).and_then(Value::as_str);
+            let fits = |text: &&str| text.len() <= limits::MAX_INTRODUCTION_LENGTH;
+            text.filter(fits).unwrap_or_default().to_owned()
+        };
+        Self {
+            app: property("app"),
+            tc_url: property("tcUrl"),
+            page_url: property("pageUrl"),
+        }
+    }
+}
+
+impl fmt::Debug for Introduction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Introduction").finish_non_exhaustive()
+    }
+}
 
 /// The properties of the server, and the information object. Who speaks Enhanced RTMP is told that
 /// we forward every codec.

@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::session::action::{Action, Ending, Filter, chunks};
-use crate::session::connect::{self, Urls};
+use crate::session::connect::{self, Introduction, Urls};
 use crate::session::error::SessionError;
 use crate::session::media;
 use crate::wire::amf0::Value;
@@ -45,6 +45,9 @@ pub struct ServerSession {
     fc_publish: bool,
     /// As the peer says.
     via: Via,
+    introduction: Introduction,
+    /// The transaction id of its `connect`.
+    connect_id: f64,
     /// Whether it can be asked to connect anew, and has not been.
     reconnects: bool,
     /// What its `connect` said.
@@ -84,6 +87,8 @@ impl Default for ServerSession {
             created: 0,
             fc_publish: false,
             via: Via::default(),
+            introduction: Introduction::default(),
+            connect_id: 0.0,
             reconnects: false,
             urls: Urls::default(),
             dropped: 0,
@@ -179,6 +184,19 @@ impl ServerSession {
         self.state = State::Closed;
     }
 
+    /// Answers [`Action::Connect`] with no, and why; the session is closed then.
+    pub fn refuse_connect(&mut self, description: &str, actions: &mut Vec<Action>) {
+        let code = "NetConnection.Connect.Rejected";
+        let info = command::status_object("error", code, description);
+        let id = self.connect_id;
+        send(
+            actions,
+            &command::encode(0, "_error", id, &[Value::Null, info]),
+        );
+        actions.push(Action::Close(Ending::Refused(description.to_owned())));
+        self.state = State::Closed;
+    }
+
     /// Asks a peer of whom [`Self::reconnects`] to connect anew, to the same URL: Enhanced RTMP,
     /// "Reconnect Request". It does so when it likes; until then everything goes on.
     pub fn ask_to_reconnect(&mut self, actions: &mut Vec<Action>) {
@@ -211,6 +229,11 @@ impl ServerSession {
     /// How what the peer asks for has come to us, by its `connect`.
     pub const fn via(&self) -> Via {
         self.via
+    }
+
+    /// What the peer said of itself in its `connect`.
+    pub const fn introduction(&self) -> &Introduction {
+        &self.introduction
     }
 
     fn media(&mut self, message: RawMessage, actions: &mut Vec<Action>) {
@@ -291,6 +314,7 @@ impl ServerSession {
     fn connect(&mut self, command: &Command, actions: &mut Vec<Action>) -> State {
         let property = |name| command.property(0, name);
         let app = property("app").and_then(Value::as_str).unwrap_or_default();
+        self.connect_id = command.transaction_id;
         let window = limits::ACK_WINDOW;
         let chunk_size = u32::try_from(limits::OUR_CHUNK_SIZE).unwrap_or(u32::MAX);
         send(
@@ -313,18 +337,13 @@ impl ServerSession {
             None
         };
         if let Some(description) = refused {
-            let code = "NetConnection.Connect.Rejected";
-            let info = command::status_object("error", code, description);
-            let id = command.transaction_id;
-            send(
-                actions,
-                &command::encode(0, "_error", id, &[Value::Null, info]),
-            );
-            actions.push(Action::Close(Ending::Refused(description.to_owned())));
+            self.refuse_connect(description, actions);
             return State::Closed;
         }
+        self.introduction = Introduction::of(command);
         self.reconnects = connect::reconnects(command);
         self.urls = Urls::of(command);
+        actions.push(Action::Connect);
         answer(command, &connect::answer(command), actions);
         State::Idle {
             app: app.to_owned(),

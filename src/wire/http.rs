@@ -29,6 +29,8 @@ pub struct Request<'a> {
     pub if_none_match: Option<&'a str>,
     /// `If-Modified-Since`.
     pub if_modified_since: Option<&'a str>,
+    /// `Referer`: the page that the peer is on, or so it says.
+    pub referer: Option<&'a str>,
 }
 
 /// What can be asked for.
@@ -160,6 +162,7 @@ impl<'a> Request<'a> {
             if_range: fields.text("if-range"),
             if_none_match: fields.text("if-none-match"),
             if_modified_since: fields.text("if-modified-since"),
+            referer: fields.text("referer"),
         })
     }
 

@@ -13,6 +13,7 @@ pub mod flv;
 pub mod flv_file;
 pub mod handshake;
 pub mod http;
+pub mod http_client;
 pub mod http_path;
 pub mod m3u8;
 pub mod message;

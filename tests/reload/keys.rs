@@ -90,6 +90,14 @@ const TABLE: &[(&str, Row)] = &[
     ("http_api.auth.username", Acts(api_username)),
     ("http_api.auth.password", Acts(api_password)),
     ("http_server.index", Acts(http_index)),
+    ("http_hooks.enabled", Acts(hooks)),
+    ("http_hooks.on_connect", Acts(with_hooks_enabled)),
+    ("http_hooks.on_close", Acts(with_hooks_enabled)),
+    ("http_hooks.on_publish", Acts(with_hooks_enabled)),
+    ("http_hooks.on_unpublish", Acts(with_hooks_enabled)),
+    ("http_hooks.on_play", Acts(with_hooks_enabled)),
+    ("http_hooks.on_stop", Acts(with_hooks_enabled)),
+    ("http_hooks.on_hls", Acts(with_hooks_enabled)),
 ];
 
 const LISTEN: &str = "listen = \"127.0.0.1:0\"\n";
@@ -399,6 +407,44 @@ fn republish() {
     change(&server, "", "publish.republish", "\"takeover\"");
     publish(server.address(), "live", "a").unwrap();
 }
+
+/// All of the block: who is let in before is told of no more than what is wanted then.
+#[cfg(feature = "hooks")]
+fn hooks() {
+    use crate::support::hook_server::{HookServer, Reply};
+
+    let hooks = HookServer::start(|heard| match heard.action() {
+        "on_publish" => Reply::status("200 OK", "1"),
+        _ => Reply::yes(),
+    });
+    let all = [
+        "connect",
+        "close",
+        "publish",
+        "unpublish",
+        "play",
+        "stop",
+        "hls",
+    ];
+    let url = |key: &str| format!("http_hooks.on_{key} = \"http://{}/\"\n", hooks.address);
+    let base: String = all.into_iter().map(url).collect();
+    let (server, _publisher) = origin("", "a");
+    change(&server, &base, "http_hooks.enabled", "true");
+    let why = publish(server.address(), "live", "b").unwrap_err();
+    assert!(
+        why.description.contains("on_publish did not say yes"),
+        "{why:?}"
+    );
+    hooks.wait("on_connect", 1);
+    hooks.wait("on_close", 1);
+}
+
+/// This build refuses to.
+#[cfg(not(feature = "hooks"))]
+fn hooks() {}
+
+/// It is changed there.
+fn with_hooks_enabled() {}
 
 /// The playlist of a stream of so many milliseconds, published after the change.
 fn playlist(base: &str, key: &str, value: &str, until: u32) -> Playlist {

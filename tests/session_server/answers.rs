@@ -28,8 +28,9 @@ fn connect_is_answered_last() {
         Control::SetChunkSize(60_000),
     ];
     assert_eq!(controls(&actions[..3]), announced);
-    assert_eq!(names(&actions[3..]), [("_result".to_owned(), 1.0)]);
-    assert_eq!(actions.len(), 4);
+    assert_eq!(actions[3], Action::Connect);
+    assert_eq!(names(&actions[4..]), [("_result".to_owned(), 1.0)]);
+    assert_eq!(actions.len(), 5);
     for said in said(&actions[..3]) {
         let place = (said.chunk_stream, said.message.message_stream_id);
         assert_eq!(place, (2, 0));
@@ -360,7 +361,7 @@ fn a_player_that_is_done_is_let_go() {
 fn a_connect_with_many_properties_is_understood() {
     let mut peer = awaiting_connect();
     let many = vec![("x", Value::Null); limits::MAX_AMF0_VALUES - 4];
-    assert_eq!(peer.connect(&many).len(), 4);
+    assert_eq!(peer.connect(&many).len(), 5);
 }
 
 /// Unexpected kinds of values in the right places are no reason to panic.

@@ -9,8 +9,8 @@ use srs_lite::wire::control::Control;
 use srs_lite::wire::message::type_id;
 
 use crate::peer::{
-    Peer, asking_to_play, asking_to_publish, assert_refused, awaiting_connect, closed, failed,
-    idle, message, playing, publishing,
+    Peer, asking_to_play, asking_to_publish, assert_refused, awaiting_connect, closed, commands,
+    failed, idle, message, playing, publishing,
 };
 
 const COMMANDS: &[&str] = &[
@@ -286,4 +286,24 @@ fn empty_messages_are_ignored_and_counted() {
         }
         assert_eq!(peer.session.dropped(), 10);
     }
+}
+
+/// Who is not let in hears it as the answer to its `connect`, and nothing else is done for it.
+#[test]
+fn a_connect_can_be_refused() {
+    let mut peer = awaiting_connect();
+    let actions = peer.connect(&[]);
+    assert_eq!(actions[3], Action::Connect, "asked before the answer");
+    let mut actions = Vec::new();
+    peer.session.refuse_connect("no", &mut actions);
+    assert!(matches!(actions[..], [Action::Send(_), Action::Close(_)]));
+    let answer = &commands(&actions)[0];
+    assert_eq!(
+        (answer.name.as_str(), answer.transaction_id),
+        ("_error", 1.0)
+    );
+    let code = answer.property(1, "code").and_then(Value::as_str);
+    assert_eq!(code, Some("NetConnection.Connect.Rejected"));
+    assert!(peer.call_with("createStream", "").is_err());
+    assert!(!peer.session.reconnects());
 }

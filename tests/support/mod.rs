@@ -23,6 +23,8 @@ pub(crate) mod connection;
 pub(crate) mod disk;
 pub(crate) mod encoder;
 pub(crate) mod hls;
+#[cfg(feature = "hooks")]
+pub(crate) mod hook_server;
 pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod long_players;

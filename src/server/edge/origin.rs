@@ -312,7 +312,11 @@ impl Edge {
 }
 
 /// The first of `addresses` that answers.
-fn connect(addresses: &[SocketAddr], end: Instant) -> io::Result<TcpStream> {
+///
+/// # Errors
+///
+/// None does until `end`; why not the last.
+pub fn connect(addresses: &[SocketAddr], end: Instant) -> io::Result<TcpStream> {
     let mut last = ErrorKind::TimedOut.into();
     for (tried, address) in addresses.iter().enumerate() {
         let rest = end.saturating_duration_since(Instant::now());

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::config;
 use crate::limits;
 use crate::server::hls::lease::Lease;
+use crate::server::hook::Segment;
 use crate::wire::m3u8::Playlist;
 use crate::wire::name::StreamPath;
 
@@ -154,6 +155,28 @@ impl Disk {
             let _ = fs::remove_file(&segment);
         }
         written
+    }
+
+    /// Segment `number`, for hooks.
+    pub fn describe(&self, number: u64, duration: Duration) -> Segment {
+        let url = |path: &Path| {
+            let below = path.strip_prefix(&self.root).unwrap_or(path);
+            below.to_string_lossy().into_owned()
+        };
+        let file = self.segment(number);
+        let is_relative = self.prefix.matches('/').count() == 1;
+        Segment {
+            duration,
+            url: if is_relative {
+                url(&file)
+            } else {
+                format!("{}{number}.ts", self.prefix)
+            },
+            playlist_url: url(&self.playlist),
+            playlist: self.playlist.clone(),
+            file,
+            number,
+        }
     }
 
     /// Removes segments that no player can still want: those that left the playlist as long ago as

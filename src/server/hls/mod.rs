@@ -21,6 +21,7 @@ use crate::server::Server;
 use crate::server::connection::deadline;
 use crate::server::hls::disk::Disk;
 use crate::server::hls::recorder::Recorder;
+use crate::server::hook::Visit;
 use crate::server::publish::Refusal;
 use crate::server::sender::Writer;
 use crate::server::thread::Role;
@@ -125,11 +126,12 @@ impl Hls {
         running.iter().map(state).collect()
     }
 
-    /// Records `stream` into the files that were claimed for it. `None`: it cannot be recorded.
+    /// Records `stream` into the files that were claimed for it; `visit`: who publishes it, if hooks
+    /// want to know. `None`: it cannot be recorded.
     pub fn record(
         &self,
         server: &Arc<Server>,
-        path: &StreamPath,
+        (path, visit): (&StreamPath, Option<&Visit>),
         stream: &Arc<Stream<Writer>>,
         (settings, disk): (&config::Hls, Disk),
     ) -> Option<Recording> {
@@ -141,6 +143,7 @@ impl Hls {
         };
         let failing = Arc::clone(&seat.failing);
         let mut recorder = Recorder::new(settings, path.to_string(), disk, failing);
+        recorder.report_to(visit.cloned());
         let (place, name) = (seat.clone(), path.clone());
         let mut charge = server.budget.open();
         let body = move || {

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use log::{info, warn};
 
@@ -13,6 +13,7 @@ use crate::hls::{Cut, Settings, Step, Unfit};
 use crate::hub::frame::Frame;
 use crate::limits;
 use crate::server::hls::disk::Disk;
+use crate::server::hook::{Event, Visit};
 use crate::wire::m3u8::{Playlist, Segment};
 use crate::wire::message::type_id;
 
@@ -33,6 +34,8 @@ pub struct Recorder {
     failing: Arc<AtomicBool>,
     /// What was said of this publisher's media, so that it is said once.
     told: Vec<Unfit>,
+    /// Who publishes, if hooks hear of each segment.
+    visit: Option<Visit>,
 }
 
 impl Recorder {
@@ -58,7 +61,13 @@ impl Recorder {
             void: false,
             failing,
             told: Vec::new(),
+            visit: None,
         }
+    }
+
+    /// Has hooks hear of each segment of this visitor.
+    pub fn report_to(&mut self, visit: Option<Visit>) {
+        self.visit = visit;
     }
 
     /// Takes the next frame.
@@ -153,6 +162,10 @@ impl Recorder {
         playlist.push(segment, self.window);
         self.disk.publish(number, &playlist)?;
         self.playlist = Some(playlist);
+        if let Some(visit) = &self.visit {
+            let duration = Duration::from_millis(cut.duration.into());
+            visit.tell(&Event::Hls(self.disk.describe(number, duration)));
+        }
         Ok(())
     }
 
@@ -207,6 +220,6 @@ fn first_number() -> u64 {
     now.unwrap_or_default().as_secs()
 }
 
-fn milliseconds(duration: std::time::Duration) -> u64 {
+fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

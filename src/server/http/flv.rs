@@ -9,7 +9,6 @@ use log::info;
 
 use super::now;
 use crate::hub::frame::{Frame, Kind};
-use crate::hub::registry::Attached;
 use crate::hub::stream::Start;
 use crate::limits;
 use crate::server::Server;
@@ -17,8 +16,8 @@ use crate::server::activity::{How, losses};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::format::Format;
-use crate::server::play::{Seat, take_seat};
-use crate::server::sender::{Unsent, Writer};
+use crate::server::play::{Found, Seat, take_seat};
+use crate::server::sender::Unsent;
 use crate::server::thread::Role;
 use crate::wire::flv_file;
 use crate::wire::http::Head;
@@ -36,13 +35,13 @@ pub(super) fn head() -> Head {
 pub(super) fn serve(
     server: &Arc<Server>,
     connection: &Arc<Connection>,
-    attached: Attached<Writer>,
+    found: Found,
 ) -> Result<(), ConnectionError> {
-    let path = Arc::clone(&attached.stream.path);
+    let path = Arc::clone(&found.attached.stream.path);
     info!("{connection}: plays {path} over HTTP");
-    let joined = attached.stream.join(Start::Group);
+    let joined = found.attached.stream.join(Start::Group);
     let who = (connection, How::Flv);
-    let seat = take_seat(server, who, (attached, joined), |opening| {
+    let seat = take_seat(server, who, (found, joined), |opening| {
         let mut begin = head().finish(false);
         begin.extend_from_slice(&file_header(opening));
         let mut unsent = Unsent::new(Format::Flv);

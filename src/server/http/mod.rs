@@ -11,15 +11,14 @@ use bytes::{Buf, BytesMut};
 use log::debug;
 
 use crate::config::{Access, key_of};
-use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
 use crate::server::activity::{Activity, How};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
-use crate::server::play::{self, Denied};
+use crate::server::play::{self, Denied, Found};
 use crate::server::port::Protocol;
-use crate::server::sender::Writer;
+use crate::session::connect::Introduction;
 use crate::session::server::Via;
 use crate::wire::http::{Head, Method, Request, reason};
 use crate::wire::http_path::{HttpPath, Kind};
@@ -39,7 +38,7 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
         refused: 0,
     };
     let result = match peer.converse() {
-        Ok(Done::Plays(attached)) => match flv::serve(server, connection, attached) {
+        Ok(Done::Plays(found)) => match flv::serve(server, connection, found) {
             Ok(()) => return,
             Err(error) => Err(error),
         },
@@ -93,13 +92,13 @@ enum Done {
     /// With the connection; why.
     Ended(&'static str),
     /// With a player.
-    Plays(Attached<Writer>),
+    Plays(Found),
 }
 
 /// What the thread does after an answer.
 enum Next {
     Read,
-    Play(Attached<Writer>),
+    Play(Found),
     End,
 }
 
@@ -132,7 +131,7 @@ impl Peer<'_> {
             self.requests = self.requests.saturating_add(1);
             match self.answer(&request)? {
                 Next::Read => {}
-                Next::Play(attached) => return Ok(Done::Plays(attached)),
+                Next::Play(found) => return Ok(Done::Plays(found)),
                 Next::End => return Ok(Done::Ended("done")),
             }
             input.advance(length);
@@ -235,8 +234,8 @@ impl Peer<'_> {
         let name = format!("{}?{}", path.name, request.query);
         let (status, why) = match StreamRequest::parse(path.app.as_str(), &name) {
             Err(error) => (400, error.to_string()),
-            Ok(wanted) => match self.find(&wanted) {
-                Ok(attached) if request.method == Method::Get => return Ok(Next::Play(attached)),
+            Ok(wanted) => match self.find(request, &wanted) {
+                Ok(found) if request.method == Method::Get => return Ok(Next::Play(found)),
                 Ok(_) => {
                     let answer = Answer {
                         status: 200,
@@ -254,11 +253,20 @@ impl Peer<'_> {
         self.send(answer, request.keep_alive, request.method == Method::Head)
     }
 
-    fn find(&self, wanted: &StreamRequest) -> Result<Attached<Writer>, Denied> {
-        let connection = self.connection;
-        play::find(self.server, connection, wanted, Via::default(), || {
-            connection.is_closed_by_peer()
-        })
+    fn find(&self, request: &Request<'_>, wanted: &StreamRequest) -> Result<Found, Denied> {
+        let (connection, app) = (self.connection, wanted.path.app.to_string());
+        let from = Introduction {
+            tc_url: format!("rtmp://{}/{app}", request.host.unwrap_or_default()),
+            page_url: request.referer.unwrap_or_default().to_owned(),
+            app,
+        };
+        play::find(
+            self.server,
+            connection,
+            (&from, wanted),
+            Via::default(),
+            || connection.is_closed_by_peer(),
+        )
     }
 
     /// Writes an answer; `only_head` leaves out its body.
