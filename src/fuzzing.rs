@@ -24,6 +24,8 @@ mod mpegts;
 pub mod reference;
 mod segmenter;
 mod session;
+#[cfg(feature = "from-srs")]
+mod srs_conf;
 
 pub use chunk::{chunk, chunk_differential, chunk_roundtrip};
 pub use config::config;
@@ -31,6 +33,8 @@ pub use handshake::handshake;
 pub use mpegts::mpegts;
 pub use segmenter::{playlist, segmenter};
 pub use session::{client_session, command, session};
+#[cfg(feature = "from-srs")]
+pub use srs_conf::srs_conf;
 
 /// What was decoded can be encoded and means the same again, and is not larger than what came.
 pub fn amf0(data: &[u8]) {

@@ -37,15 +37,19 @@ fn the_edges_share_a_port_and_nothing_else() {
         origins: vec![address],
         redirects: Vec::new(),
         token_traverse: false,
+        vhost: Cluster::SAME_VHOST.to_owned(),
     };
-    assert_eq!(one.cluster, cluster);
+    assert_eq!(one.default_vhost.cluster, cluster);
     assert_eq!(one.listen, listens_on(1935));
     assert_eq!(origin.listen, listens_on(19350));
-    assert_eq!(origin.cluster.mode, Mode::Local);
+    assert_eq!(origin.default_vhost.cluster.mode, Mode::Local);
     assert!(one.pid.is_some() && two.pid.is_some() && origin.pid.is_some());
     assert!(one.pid != two.pid && one.pid != origin.pid && two.pid != origin.pid);
-    let http = [&one, &two, &origin].map(|config| config.http_server.as_ref());
-    let http = http.map(|http| http.map(|http| (http.listen.clone(), http.remux)));
+    let http = [&one, &two, &origin].map(|config| {
+        let remux = config.default_vhost.remux;
+        let http = config.http_server.as_ref();
+        http.map(|http| (http.listen.clone(), remux))
+    });
     let ports = [Some(8080), None, Some(8081)];
     assert_eq!(
         http,
@@ -54,6 +58,7 @@ fn the_edges_share_a_port_and_nothing_else() {
     let same = Config {
         pid: one.pid.clone(),
         http_server: one.http_server.clone(),
+        default_vhost: one.default_vhost.clone(),
         ..two
     };
     assert_eq!(one, same);
@@ -64,7 +69,8 @@ fn the_hls_origins_share_everything_but_their_pid() {
     let load = |name: &str| Config::load(&Path::new("conf").join(name)).unwrap();
     let (one, two) = (load("origin.hls.only1.conf"), load("origin.hls.only2.conf"));
     let listens_on = |port| vec![ListenAddress { ip: None, port }];
-    let (http, hls) = (one.http_server.as_ref().unwrap(), one.hls.as_ref().unwrap());
+    let http = one.http_server.as_ref().unwrap();
+    let hls = one.default_vhost.hls.as_ref().unwrap();
     assert_eq!(one.listen, listens_on(1935));
     assert_eq!(http.listen, listens_on(8080));
     assert_eq!(http.dir, hls.path, "what is written is served");
@@ -137,6 +143,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
         "true",
         "cluster.mode = \"remote\"\ncluster.origin = \"a\"",
     ),
+    ("cluster.vhost", "\"same.[vhost]\"", ""),
     ("play.gop_cache", "false", ""),
     ("play.gop_cache_max_frames", "7", ""),
     ("play.mw_latency", "350", ""),

@@ -167,15 +167,139 @@ fn an_unknown_key_is_compared_with_the_known_ones() {
              remove it, and its block",
         ),
         (
-            "[vhost.\"a.b\".play]",
-            "1: key `vhost`: a directive of SRS that this version does not have: the default \
-             vhost's blocks stand at the top level ([cluster], [play], …); other vhosts are \
-             not served",
+            "\"play.gop_cache\" = true",
+            "1: key `play.gop_cache`: not known; did you mean `play.gop_cache`?",
         ),
     ];
     for (text, expected) in cases {
         assert_eq!(message(text), format!("a.conf:{expected}"), "{text}");
     }
+}
+
+#[test]
+fn a_mistake_in_a_vhost_is_named_with_the_vhost() {
+    let block = "expected a block `[vhost.\"name\".play]`, found";
+    let name = "no name of a vhost: letters, digits, \"-\", \"_\" and \".\", as of a host, but no \
+                address; the default vhost's blocks stand at the top level";
+    let cases = [
+        ("vhost = 1", format!("1: key `vhost`: {block} 1")),
+        ("vhost.a = 1", format!("1: key `vhost.a`: {block} 1")),
+        (
+            "[vhost.\"a.b\".play]\ngop_cache = 1",
+            "2: key `vhost.\"a.b\".play.gop_cache`: expected true or false, found 1".to_owned(),
+        ),
+        (
+            "[vhost.\"a.b\".play]\ngop_cach = true",
+            "2: key `vhost.\"a.b\".play.gop_cach`: not known; did you mean `play.gop_cache`?".to_owned(),
+        ),
+        (
+            "[vhost.\"a.b\"]\nlisten = 1",
+            "2: key `vhost.\"a.b\".listen`: is of the process, and stands at the top level".to_owned(),
+        ),
+        (
+            "[vhost.\"a.b\"]\ntcp_nodelay = true",
+            "2: key `vhost.\"a.b\".tcp_nodelay`: a directive of SRS that this version does not \
+             have: it is always on, without cost; remove it"
+                .to_owned(),
+        ),
+        (
+            "[vhost.a.example.play]\ngop_cache = true",
+            "1: key `vhost.\"a\".example`: no block of a vhost; a vhost's name with a dot stands in \
+             quotes (`[vhost.\"a.example\".play]`)"
+                .to_owned(),
+        ),
+        (
+            "[vhost.\"__defaultVhost__\".play]",
+            format!("1: key `vhost.__defaultVhost__`: {name}"),
+        ),
+        (
+            "[vhost.\"10.0.0.1\".play]",
+            format!("1: key `vhost.10.0.0.1`: {name}"),
+        ),
+        (
+            "[vhost.\"../a\\n\".play]",
+            format!("1: key `vhost.../a\\n`: {name}"),
+        ),
+        (
+            "[vhost.\"A.b\"]\n[vhost.\"a.b\"]",
+            "2: key `vhost.a.b`: there twice: capital letters do not count".to_owned(),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(message(text), format!("a.conf:{expected}"), "{text}");
+    }
+}
+
+#[test]
+fn keys_of_a_vhost_must_fit_together() {
+    let cases = [
+        (
+            "[vhost.\"a.b\".cluster]\norigin = \"a\"",
+            "2: key `vhost.\"a.b\".cluster.origin`: an origin has no origin; remove it, or write \
+             `mode = \"remote\"` for an edge",
+        ),
+        (
+            "cluster = { mode = \"remote\", origin = \"a\" }\n[vhost.\"a.b\".hls]\nenabled = true",
+            "3: key `vhost.\"a.b\".hls.enabled`: an edge forwards what is published to it; enable \
+             it at the origin",
+        ),
+        (
+            "[cluster]\nmode = \"remote\"\norigin = \"a\"\n[vhost.\"a.b\".cluster]\norigin = []",
+            "4: key `vhost.\"a.b\".cluster.mode`: an edge needs its origin; add \
+             `origin = [\"host:port\"]` to [cluster]",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(message(text), format!("a.conf:{expected}"), "{text}");
+    }
+}
+
+#[test]
+fn what_a_vhost_does_not_say_is_as_at_the_top_level() {
+    let config = Config::parse(
+        "[cluster]\nmode = \"remote\"\norigin = \"a\"\ntoken_traverse = true\n\
+         [play]\ngop_cache = false\nplay_wait = 7\n\
+         [vhost.\"A.test\".play]\nplay_wait = 8\n\
+         [vhost.\"b.test\"]\nenabled = false\ncluster.mode = \"local\"\nhls.enabled = true\n",
+        "a.conf",
+    )
+    .unwrap();
+    let default = config.vhost(None);
+    let (a, b) = (config.vhost(Some("a.test")), config.vhost(Some("b.test")));
+    assert_eq!(config.vhosts.len(), 2);
+    assert_eq!(config.vhost(Some("c.test")), default);
+    assert_eq!(a.cluster, default.cluster);
+    assert!(a.enabled && !a.play.gop_cache);
+    assert_eq!(a.play.play_wait.as_secs(), 8);
+    // An origin has no use for what an edge needs.
+    assert!(!b.enabled && b.hls.is_some() && b.cluster.origins.is_empty());
+    assert!(!b.cluster.token_traverse);
+    assert_eq!(b.play, default.play);
+}
+
+#[test]
+fn what_an_edge_calls_a_vhost_at_its_origin() {
+    for (transform, default, named) in [
+        ("[vhost]", None, "a.test"),
+        ("edge.[vhost]", None, "edge.a.test"),
+        ("same.edge.com", Some("same.edge.com"), "same.edge.com"),
+    ] {
+        let text = format!("cluster.vhost = \"{transform}\"");
+        let cluster = Config::parse(&text, "a.conf")
+            .unwrap()
+            .default_vhost
+            .cluster;
+        assert_eq!(cluster.vhost_at_origin(None).as_deref(), default);
+        assert_eq!(
+            cluster.vhost_at_origin(Some("a.test")).as_deref(),
+            Some(named)
+        );
+    }
+    assert_eq!(
+        message("cluster.vhost = \"[vhost]/a\""),
+        "a.conf:1: key `cluster.vhost`: expected the name of a vhost, in which [vhost] stands for \
+         ours, found \"[vhost]/a\""
+    );
 }
 
 #[test]

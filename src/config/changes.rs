@@ -37,14 +37,14 @@ const FIXED: &[Fixed] = &[
     fixed("srs_log_tank", keep_log_file),
     fixed("srs_log_file", keep_log_file),
     Fixed {
-        key: "cluster.mode",
-        blocks: &["cluster."],
-        keep: |new, now| new.cluster.clone_from(&now.cluster),
-    },
-    Fixed {
         key: "http_server.enabled",
         blocks: &["http_server.", "http_remux."],
-        keep: |new, now| new.http_server.clone_from(&now.http_server),
+        keep: |new, now| {
+            new.http_server.clone_from(&now.http_server);
+            for (name, vhost) in new.vhosts_mut() {
+                vhost.remux = now.vhost(name).remux;
+            }
+        },
     },
     fixed("http_server.listen", |new, now| {
         if let Some((new, now)) = new.http_server.as_mut().zip(now.http_server.as_ref()) {
@@ -65,7 +65,29 @@ fn keep_log_file(new: &mut Config, now: &Config) {
     new.log.file.clone_from(&now.log.file);
 }
 
+/// An edge stays one, and an origin, too. The beginnings of the keys that wait with that.
+fn keep_modes(new: &mut Config, now: &Config) -> Vec<String> {
+    let mut waiting = Vec::new();
+    for (name, vhost) in new.vhosts_mut() {
+        let known = now.vhost(name);
+        let is_known = name.is_none_or(|name| now.vhosts.contains_key(name));
+        if is_known && vhost.cluster.mode != known.cluster.mode {
+            vhost.cluster.clone_from(&known.cluster);
+            waiting.push(Values::key(name, "cluster."));
+        }
+    }
+    waiting
+}
+
 impl Values {
+    /// How `key` of a vhost is called.
+    pub(super) fn key(vhost: Option<&str>, key: &str) -> String {
+        match vhost {
+            None => key.to_owned(),
+            Some(name) => format!("vhost.{name:?}.{key}"),
+        }
+    }
+
     /// Remembers what `key` means. Of what is said twice, both count.
     pub(super) fn note(&mut self, key: &str, value: &impl Hash) {
         let mut hasher = DefaultHasher::new();
@@ -104,11 +126,13 @@ impl Config {
         for fixed in &fixed {
             (fixed.keep)(self, config);
         }
+        let modes = keep_modes(self, config);
         let waits = |key: &String| {
-            fixed.iter().any(|fixed| {
+            let of_fixed = fixed.iter().any(|fixed| {
                 let mut blocks = fixed.blocks.iter();
                 key == fixed.key || blocks.any(|block| key.starts_with(block))
-            })
+            });
+            of_fixed || modes.iter().any(|block| key.starts_with(block))
         };
         let (at_start, now): (Vec<_>, Vec<_>) = changed.iter().cloned().partition(waits);
         for key in &at_start {

@@ -17,14 +17,16 @@ pub(super) fn cluster(file: &mut Document<'_>, listen: &[ListenAddress]) -> Clus
     let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
     let token_traverse = switch("cluster.token_traverse");
     let is_cluster = switch("cluster.origin_cluster");
+    // What does not count for a vhost may stand at the top level, for others.
+    let says = |key| file.says(key);
     let wrong = [
         (
-            token_traverse && !is_edge,
+            token_traverse && !is_edge && says("cluster.token_traverse"),
             "cluster.token_traverse",
             "an origin asks nobody; remove it, or write `mode = \"remote\"` for an edge",
         ),
         (
-            !origins.is_empty() && !is_edge,
+            !origins.is_empty() && !is_edge && says("cluster.origin"),
             "cluster.origin",
             "an origin has no origin; remove it, or write `mode = \"remote\"` for an edge",
         ),
@@ -34,17 +36,17 @@ pub(super) fn cluster(file: &mut Document<'_>, listen: &[ListenAddress]) -> Clus
             "an edge needs its origin; add `origin = [\"host:port\"]` to [cluster]",
         ),
         (
-            is_cluster && is_edge,
+            is_cluster && is_edge && says("cluster.origin_cluster"),
             "cluster.origin_cluster",
             "is for origins; remove it: an edge names them all in `origin`",
         ),
         (
-            is_cluster && coworkers.is_empty(),
+            is_cluster && !is_edge && coworkers.is_empty(),
             "cluster.origin_cluster",
             "a cluster has other origins; add `coworkers = [\"host:port\"]` to [cluster]",
         ),
         (
-            !coworkers.is_empty() && !is_cluster,
+            !coworkers.is_empty() && !is_cluster && says("cluster.coworkers"),
             "cluster.coworkers",
             "counts in a cluster only; add `origin_cluster = true`",
         ),
@@ -52,15 +54,27 @@ pub(super) fn cluster(file: &mut Document<'_>, listen: &[ListenAddress]) -> Clus
     for (_, key, message) in wrong.into_iter().filter(|(wrong, ..)| *wrong) {
         file.refuse(key, message);
     }
-    refuse_loops(file, ("cluster.origin", "edge"), &origins, listen);
-    refuse_loops(file, ("cluster.coworkers", "origin"), &coworkers, listen);
-    let origins = if is_edge { origins } else { coworkers };
+    let (key, who, origins) = match (is_edge, is_cluster) {
+        (true, _) => ("cluster.origin", "edge", origins),
+        (false, true) => ("cluster.coworkers", "origin", coworkers),
+        (false, false) => ("", "", Vec::new()),
+    };
+    refuse_loops(file, (key, who), &origins, listen);
     Cluster {
         mode,
         origins,
         redirects,
-        token_traverse,
+        token_traverse: token_traverse && is_edge,
+        vhost: transform(file),
     }
+}
+
+fn transform(file: &mut Document<'_>) -> String {
+    let expected = "the name of a vhost, in which [vhost] stands for ours";
+    let same = Cluster::SAME_VHOST.to_owned();
+    file.read("cluster.vhost", same, expected, |value| {
+        value::vhost_transform(value).map(str::to_owned)
+    })
 }
 
 fn mode(file: &mut Document<'_>) -> Mode {

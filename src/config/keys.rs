@@ -2,11 +2,17 @@
 
 /// The block of a key path: `play` of `play.gop_cache`, nothing of `listen`.
 pub(super) fn block(path: &str) -> &str {
-    path.split_once('.').map_or("", |(block, _)| block)
+    path.rsplit_once('.').map_or("", |(block, _)| block)
 }
 
 fn name(path: &str) -> &str {
-    path.split_once('.').map_or(path, |(_, name)| name)
+    path.rsplit_once('.').map_or(path, |(_, name)| name)
+}
+
+/// Whether the key path leads into `block`, or a block of that.
+pub(super) fn is_in(path: &str, block: &str) -> bool {
+    let rest = path.strip_prefix(block);
+    rest.is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// The known key or block that is nearest to `path`, if one is near enough to be meant.

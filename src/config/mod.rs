@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ pub use self::security::{Access, Refusal, Security};
 pub use self::srs::why_not;
 use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
+pub use self::vhost::{Hls, MergeTime, Play, Publish, Republish, Vhost};
 
 mod changes;
 mod cluster;
@@ -26,6 +28,7 @@ mod security;
 mod srs;
 mod stream_key;
 mod value;
+mod vhost;
 
 /// Everything the file says, checked, with defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,18 +53,12 @@ pub struct Config {
     pub grace_final_wait: Duration,
     /// Where and how much to log.
     pub log: Log,
-    /// Origin or edge, and where it gets what is not published here.
-    pub cluster: Cluster,
-    /// What players get.
-    pub play: Play,
-    /// What publishers may do, and when they are let go.
-    pub publish: Publish,
-    /// HLS, if it is enabled.
-    pub hls: Option<Hls>,
-    /// Who may publish and play.
-    pub security: Security,
     /// Whether HTTP is served, and how.
     pub http_server: Option<HttpServer>,
+    /// Of everything that is of no other: the blocks at the top level.
+    pub default_vhost: Vhost,
+    /// The others, by their names, which are in lower case.
+    pub vhosts: BTreeMap<String, Vhost>,
 }
 
 impl Config {
@@ -83,30 +80,33 @@ impl Config {
         let file = path.display().to_string();
         let text = read(path, &file, "`-c`")?;
         let (mut config, mut values) = Self::parse_values(&text, &file)?;
-        config.read_key_file(&mut values)?;
+        for (name, vhost) in config.vhosts_mut() {
+            if let Some(path) = &vhost.security.key_file {
+                let keys = StreamKey::read_file(path)?;
+                values.note(&Values::key(name, "security.key_file"), &keys);
+                vhost.security.keys.extend(keys);
+            }
+        }
         Ok((config, values))
     }
 
-    /// Adds the keys of `security.key_file`: one on a line, `#` begins a comment.
-    fn read_key_file(&mut self, values: &mut Values) -> Result<(), ConfigError> {
-        let Some(path) = &self.security.key_file else {
-            return Ok(());
-        };
-        let file = path.display().to_string();
-        let text = read(path, &file, "`security.key_file`")?;
-        values.note("security.key_file", &text);
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            // The line may hold a key: it is not shown.
-            let wrong =
-                || ConfigError::at(&file, number, format!("expected {}", StreamKey::EXPECTED));
-            let key = StreamKey::parse(line).ok_or_else(wrong)?;
-            self.security.keys.push(key);
-        }
-        Ok(())
+    fn vhosts_mut(&mut self) -> impl Iterator<Item = (Option<&str>, &mut Vhost)> {
+        let named = self.vhosts.iter_mut();
+        let named = named.map(|(name, vhost)| (Some(name.as_str()), vhost));
+        core::iter::once((None, &mut self.default_vhost)).chain(named)
+    }
+
+    /// The vhost of this name; without one, or if there is none of it, the default one.
+    pub fn vhost(&self, name: Option<&str>) -> &Vhost {
+        let named = name.and_then(|name| self.vhosts.get(name));
+        named.unwrap_or(&self.default_vhost)
+    }
+
+    /// Every vhost, and the name of those that have one.
+    pub fn all_vhosts(&self) -> impl Iterator<Item = (Option<&str>, &Vhost)> {
+        let named = self.vhosts.iter();
+        let named = named.map(|(name, vhost)| (Some(name.as_str()), vhost));
+        core::iter::once((None, &self.default_vhost)).chain(named)
     }
 
     /// How many connections one address may have: half of all if the file does not say, but at least
@@ -134,7 +134,8 @@ impl Config {
         Ok((config, document.finish()?))
     }
 
-    /// Every key that a file can have, as `block.key`.
+    /// Every key that a file can have, as `block.key`. A vhost can have those of its blocks, and
+    /// `enabled`.
     pub fn keys() -> Vec<&'static str> {
         Document::parse("", "").map_or_else(
             |_| Vec::new(),
@@ -192,6 +193,22 @@ pub struct Cluster {
     pub redirects: Vec<OriginAddress>,
     /// Whether an origin is asked about each player.
     pub token_traverse: bool,
+    /// The vhost that an edge asks an origin for, in which `[vhost]` stands for its own.
+    pub vhost: String,
+}
+
+impl Cluster {
+    /// The variable of [`Self::vhost`], and what that is if the file does not say.
+    pub const SAME_VHOST: &str = "[vhost]";
+
+    /// What an origin is asked for instead of our vhost `name`; `None`: its default vhost.
+    pub fn vhost_at_origin(&self, name: Option<&str>) -> Option<String> {
+        match name {
+            Some(name) => Some(self.vhost.replace(Self::SAME_VHOST, name)),
+            // It has no name.
+            None => (!self.vhost.contains(Self::SAME_VHOST)).then(|| self.vhost.clone()),
+        }
+    }
 }
 
 /// `cluster.mode`.
@@ -222,71 +239,6 @@ impl fmt::Display for OriginAddress {
     }
 }
 
-/// `[play]`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Play {
-    /// Whether a player starts with the current group of pictures.
-    pub gop_cache: bool,
-    /// Frames kept of it; a longer group is not cached.
-    pub gop_cache_max_frames: usize,
-    /// Merge time of the senders.
-    pub mw_latency: MergeTime,
-    /// How long a player waits for a stream that is not there.
-    pub play_wait: Duration,
-}
-
-impl Play {
-    /// Frames that are kept of a group of pictures; 0: none.
-    pub fn group_frames(&self) -> usize {
-        match self.gop_cache {
-            true => self.gop_cache_max_frames,
-            false => 0,
-        }
-    }
-}
-
-/// `mw_latency`.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum MergeTime {
-    /// By the number of players of the process.
-    Auto,
-    /// Always this.
-    Fixed(Duration),
-}
-
-/// `[publish]`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Publish {
-    /// How long players are kept after their publisher left.
-    pub publisher_wait: Duration,
-    /// From `publish` to the first audio or video message.
-    pub firstpkt_timeout: Duration,
-    /// Between any two messages after that.
-    pub normal_timeout: Duration,
-    /// What happens to the second publisher of a live name.
-    pub republish: Republish,
-}
-
-/// `[hls]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hls {
-    /// `hls_path`: the directory that siblings share.
-    pub path: PathBuf,
-    /// `hls_fragment`: what a segment should not exceed.
-    pub fragment: Duration,
-    /// `hls_window`: what a playlist lists at least.
-    pub window: Duration,
-    /// `hls_td_ratio`: the target duration is at least this many fragments.
-    pub td_ratio: f64,
-    /// `hls_cleanup`: remove segments that nobody can want any more.
-    pub cleanup: bool,
-    /// `hls_dispose`: after so long without a publisher, a stream's files are removed. `None`:
-    /// never.
-    pub dispose: Option<Duration>,
-    /// `hls_entry_prefix`: begins the URIs in playlists; empty: they are relative.
-    pub entry_prefix: String,
-}
-
 /// `[http_server]`, if it is enabled.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpServer {
@@ -296,15 +248,4 @@ pub struct HttpServer {
     pub dir: PathBuf,
     /// `index`: whether `/` is the live page, not only a list.
     pub index: bool,
-    /// `[http_remux]`: whether live streams are served as `/app/stream.flv`.
-    pub remux: bool,
-}
-
-/// `republish`.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Republish {
-    /// It is refused.
-    Busy,
-    /// It replaces the first.
-    Takeover,
 }

@@ -7,14 +7,9 @@ use std::path::PathBuf;
 use log::LevelFilter;
 use toml::de::DeValue;
 
-use super::cluster::cluster;
 use super::document::Document;
-use super::security::Rule;
-use super::stream_key::StreamKey;
-use super::{
-    Cluster, Config, Hls, HttpServer, ListenAddress, Log, MergeTime, Mode, Play, Publish,
-    Republish, RunDir, Security, value,
-};
+use super::vhost::vhosts;
+use super::{Config, HttpServer, ListenAddress, Log, RunDir, value};
 
 /// Switches of what a build can be without: key, feature, and whether this build has it.
 const FEATURES: &[(&str, &str, bool)] = &[("http_server.index", "page", cfg!(feature = "page"))];
@@ -29,7 +24,8 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
         }
     }
     let listen = listen(file, "listen", 1935);
-    let cluster = cluster(file, &listen);
+    let http_server = http_server(file, &listen);
+    let (default_vhost, vhosts) = vhosts(file, &listen, http_server.is_some());
     let (user, group) = identity(file);
     Config {
         max_connections: file.read(
@@ -72,12 +68,9 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
             |value| value::milliseconds(value, 0..=86_400_000),
         ),
         log: log(file),
-        play: play(file),
-        publish: publish(file),
-        security: security(file),
-        hls: hls(file, &cluster),
-        http_server: http_server(file, &listen),
-        cluster,
+        http_server,
+        default_vhost,
+        vhosts,
         listen,
     }
 }
@@ -90,7 +83,8 @@ fn auto_or(value: &DeValue<'_>, range: RangeInclusive<u32>) -> Option<Option<usi
     }
 }
 
-fn path_or_none(file: &mut Document<'_>, key: &'static str) -> Option<PathBuf> {
+/// Nothing of an empty path.
+pub(super) fn path_or_none(file: &mut Document<'_>, key: &'static str) -> Option<PathBuf> {
     file.read(key, None, "the path of a file (\"\": none)", |value| {
         let path = value.as_str()?;
         Some((!path.is_empty()).then(|| PathBuf::from(path)))
@@ -158,162 +152,17 @@ fn log(file: &mut Document<'_>) -> Log {
     }
 }
 
-fn play(file: &mut Document<'_>) -> Play {
-    Play {
-        gop_cache: file.read("play.gop_cache", true, "true or false", |value| {
-            value.as_bool()
-        }),
-        gop_cache_max_frames: file.read(
-            "play.gop_cache_max_frames",
-            2500,
-            "a number from 1 to 100000",
-            |value| value::number(value, 1_u32..=100_000)?.try_into().ok(),
-        ),
-        mw_latency: file.read(
-            "play.mw_latency",
-            MergeTime::Auto,
-            "\"auto\" or milliseconds from 0 to 2000",
-            |value| match value.as_str() {
-                Some(text) => (text == "auto").then_some(MergeTime::Auto),
-                None => value::milliseconds(value, 0..=2000).map(MergeTime::Fixed),
-            },
-        ),
-        play_wait: file.read(
-            "play.play_wait",
-            Duration::from_secs(5),
-            "seconds from 0 to 3600",
-            |value| value::seconds(value, 0..=3600),
-        ),
-    }
-}
-
-fn publish(file: &mut Document<'_>) -> Publish {
-    let expected = "milliseconds from 1 to 3600000";
-    Publish {
-        publisher_wait: file.read(
-            "publish.publisher_wait",
-            Duration::from_secs(60),
-            "seconds from 0 to 86400",
-            |value| value::seconds(value, 0..=86_400),
-        ),
-        firstpkt_timeout: file.read(
-            "publish.firstpkt_timeout",
-            Duration::from_secs(20),
-            expected,
-            |value| value::milliseconds(value, 1..=3_600_000),
-        ),
-        normal_timeout: file.read(
-            "publish.normal_timeout",
-            Duration::from_secs(5),
-            expected,
-            |value| value::milliseconds(value, 1..=3_600_000),
-        ),
-        republish: file.read(
-            "publish.republish",
-            Republish::Busy,
-            "\"busy\" or \"takeover\"",
-            |value| match value.as_str()? {
-                "busy" => Some(Republish::Busy),
-                "takeover" => Some(Republish::Takeover),
-                _ => None,
-            },
-        ),
-    }
-}
-
-fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
-    let switch = |value: &DeValue<'_>| value.as_bool();
-    let enabled = file.read("hls.enabled", false, "true or false", switch);
-    let hls = Hls {
-        path: file.read(
-            "hls.hls_path",
-            PathBuf::from("./html"),
-            "the path of a directory",
-            |value| {
-                let path = value.as_str().filter(|path| !path.is_empty())?;
-                Some(PathBuf::from(path))
-            },
-        ),
-        fragment: file.read(
-            "hls.hls_fragment",
-            Duration::from_secs(10),
-            "seconds from 1 to 60",
-            |value| value::seconds(value, 1..=60),
-        ),
-        window: file.read(
-            "hls.hls_window",
-            Duration::from_secs(60),
-            "seconds from 1 to 86400",
-            |value| value::seconds(value, 1..=86_400),
-        ),
-        td_ratio: f64::from_bits(file.read(
-            "hls.hls_td_ratio",
-            1.0_f64.to_bits(),
-            "a number from 1.0 to 10.0",
-            |value| value::ratio(value, 1.0..=10.0).map(f64::to_bits),
-        )),
-        cleanup: file.read("hls.hls_cleanup", true, "true or false", switch),
-        dispose: file
-            .read(
-                "hls.hls_dispose",
-                Duration::from_secs(120),
-                "seconds from 0 (never) to 31536000",
-                |value| value::seconds(value, 0..=31_536_000),
-            )
-            .into(),
-        entry_prefix: file.read(
-            "hls.hls_entry_prefix",
-            String::new(),
-            "the beginning of a URL (\"https://cdn.example\"), up to 100 characters, or \"\"",
-            |value| value::url_prefix(value).map(str::to_owned),
-        ),
-    };
-    if enabled && cluster.mode == Mode::Remote {
-        let message = "an edge forwards what is published to it; enable it at the origin";
-        file.refuse("hls.enabled", message);
-    }
-    enabled.then(|| Hls {
-        dispose: hls.dispose.filter(|dispose| !dispose.is_zero()),
-        ..hls
-    })
-}
-
-fn security(file: &mut Document<'_>) -> Security {
-    let rule = |value: &DeValue<'_>| value.as_str().and_then(Rule::parse);
-    let mut security = Security::new(
-        file.read("security.enabled", true, "true or false", |value| {
-            value.as_bool()
-        }),
-        file.read_list("security.allow", vec![], Rule::EXPECTED, rule),
-        file.read_list("security.deny", vec![], Rule::EXPECTED, rule),
-    );
-    let key = |value: &DeValue<'_>| value.as_str().and_then(StreamKey::parse);
-    security.keys = file.read_list("security.keys", vec![], StreamKey::EXPECTED, key);
-    security.key_file = path_or_none(file, "security.key_file");
-    security
-}
-
 fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpServer> {
-    const MOUNT: &str = "[vhost]/[app]/[stream].flv";
     let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
     let enabled = switch("http_server.enabled");
     let index = switch("http_server.index");
-    let remux = switch("http_remux.enabled");
     let listen = listen(file, "http_server.listen", 8080);
     let dir = PathBuf::from("./html");
     let dir = file.read("http_server.dir", dir, "the path of a directory", |value| {
         let path = value.as_str().filter(|path| !path.is_empty())?;
         Some(PathBuf::from(path))
     });
-    let expected = "\"[vhost]/[app]/[stream].flv\", the only one there is";
-    file.read("http_remux.mount", (), expected, |value| {
-        (value.as_str()? == MOUNT).then_some(())
-    });
     if !enabled {
-        if remux {
-            let message = "needs the HTTP server; add `enabled = true` to [http_server]";
-            file.refuse("http_remux.enabled", message);
-        }
         return None;
     }
     let is_rtmp = |own: &&ListenAddress| own.port > 0 && rtmp.contains(own);
@@ -321,10 +170,5 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
         let message = "RTMP listens there; choose another port";
         file.refuse("http_server.listen", message);
     }
-    Some(HttpServer {
-        listen,
-        dir,
-        index,
-        remux,
-    })
+    Some(HttpServer { listen, dir, index })
 }

@@ -23,11 +23,6 @@ pub fn why_not(path: &str) -> Option<&'static str> {
 /// Directives of SRS 4 to 7 at the top level and in `vhost`, and in the blocks that we share.
 const DIRECTIVES: &[(&[&str], &str)] = &[
     (
-        &["vhost"],
-        "the default vhost's blocks stand at the top level ([cluster], [play], …); other vhosts \
-         are not served",
-    ),
-    (
         &["rtmp"],
         "`listen` stands at the top level; remove the block",
     ),
@@ -59,8 +54,8 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
         "whatever has arrived is read at once; remove it",
     ),
     (
-        &["cluster.token_traverse"],
-        "an edge fetches a stream with the query string of its first player, and asks for no other; remove it",
+        &["cluster.coworkers"],
+        "SRS names their HTTP APIs; write their RTMP addresses, `coworkers = [\"host:1935\"]`",
     ),
     (
         &["play.queue_length"],
@@ -100,8 +95,43 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
         "segments are cut at keyframes, and without one only at the target duration; remove it",
     ),
     (
-        &["http_server.https"],
+        &["http_api.https", "http_server.https"],
         "HTTPS needs a proxy before it; remove the block",
+    ),
+    (
+        &["dvr"],
+        "a player can record, as `ffmpeg -i rtmp://… -c copy FILE`; remove it, and its block",
+    ),
+    (
+        &["exec", "ingest", "transcode"],
+        "let the service manager run ffmpeg beside it; remove it, and its block",
+    ),
+    (
+        &["forward"],
+        "an edge fetches what is played; remove it, and its block",
+    ),
+    (
+        &["refer", "refer_play", "refer_publish"],
+        "what a player says of its page proves nothing, a key does; remove it, and its block",
+    ),
+    (
+        &["http", "http_static"],
+        "`http_server.dir` is served; remove it, and its block",
+    ),
+    (
+        &[
+            "nack",
+            "rtc",
+            "rtc_server",
+            "rtmps",
+            "rtsp",
+            "rtsp_server",
+            "srt",
+            "srt_server",
+            "stream_caster",
+            "twcc",
+        ],
+        "streams come by RTMP, and go by RTMP, HTTP-FLV and HLS; remove it, and its block",
     ),
     (
         &["grace_start_wait", "force_grace_quit"],
@@ -113,12 +143,9 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
     ),
     (
         &[
-            "cluster.coworkers",
             "cluster.debug_srs_upnode",
             "cluster.follow_client",
-            "cluster.origin_cluster",
             "cluster.protocol",
-            "cluster.vhost",
             "hls.hls_dts_directly",
             "hls.hls_fragments_per_key",
             "hls.hls_key_file",
@@ -129,6 +156,9 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
             "hls.hls_fmp4_file",
             "hls.hls_init_file",
             "hls.hls_use_fmp4",
+            "http_api.raw_api",
+            "http_hooks.on_dvr",
+            "http_hooks.on_hls_notify",
             "http_remux.drop_if_not_match",
             "http_remux.fast_cache",
             "http_remux.hstrs",
@@ -148,44 +178,27 @@ const DIRECTIVES: &[(&[&str], &str)] = &[
             "bandcheck",
             "circuit_breaker",
             "dash",
-            "dvr",
             "empty_ip_ok",
-            "exec",
             "exporter",
             "ff_log_dir",
             "ff_log_level",
             "first_wait_for_qlv",
-            "forward",
             "hds",
             "heartbeat",
             "http_api",
             "http_hooks",
-            "http_static",
             "in_ack_size",
             "include",
-            "ingest",
             "is_full",
-            "nack",
             "out_ack_size",
             "pithy_print_ms",
             "query_latest_version",
-            "refer",
-            "rtc",
-            "rtc_server",
-            "rtmps",
-            "rtsp",
-            "rtsp_server",
             "server_id",
-            "srt",
-            "srt_server",
             "stats",
-            "stream_caster",
             "tcmalloc_release_rate",
             "tencentcloud_apm",
             "tencentcloud_cls",
             "threads",
-            "transcode",
-            "twcc",
         ],
         "remove it, and its block",
     ),
@@ -205,9 +218,9 @@ pub(super) fn correction(line: &str) -> Option<String> {
                 "remove this line and its `}`; the default vhost's blocks stand at the top level"
                     .to_owned(),
             ),
-            (Some("vhost"), _) => {
-                srs("remove the block; only the default vhost is served".to_owned())
-            }
+            (Some("vhost"), Some(name)) => srs(format!(
+                "remove this line and its `}}`, and write its blocks as `[vhost.\"{name}\".play]`"
+            )),
             (Some(name), None) => srs(format!("write `[{name}]`, and remove the block's `}}`")),
             _ => None,
         };
@@ -283,7 +296,7 @@ mod tests {
             ),
             (
                 "vhost a.b {",
-                "remove the block; only the default vhost is served",
+                "remove this line and its `}`, and write its blocks as `[vhost.\"a.b\".play]`",
             ),
         ];
         for (line, expected) in cases {

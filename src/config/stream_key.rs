@@ -2,8 +2,10 @@
 
 use core::fmt;
 use core::hint::black_box;
+use std::path::Path;
 
 use super::Access;
+use super::error::ConfigError;
 use crate::limits;
 
 /// One entry of `keys`, or one line of the key file: `publish live/* KEY`. Its `Debug` does not show
@@ -63,6 +65,23 @@ impl StreamKey {
             name,
             key: key.into(),
         })
+    }
+
+    /// The entries of a key file: one on a line, `#` begins a comment.
+    pub(super) fn read_file(path: &Path) -> Result<Vec<Self>, ConfigError> {
+        let file = path.display().to_string();
+        let text = super::read(path, &file, "`security.key_file`")?;
+        let mut keys = Vec::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            // The line may hold a key: it is not shown.
+            let wrong = || ConfigError::at(&file, number, format!("expected {}", Self::EXPECTED));
+            keys.push(Self::parse(line).ok_or_else(wrong)?);
+        }
+        Ok(keys)
     }
 
     fn is_about(&self, access: Access, (app, name): (&str, &str)) -> bool {

@@ -7,11 +7,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use log::LevelFilter;
 use toml::de::DeValue;
 
-use super::{ListenAddress, OriginAddress};
+use super::{Cluster, ListenAddress, OriginAddress};
 use crate::limits;
 
 /// RTMP's port, where an origin's address has none.
 const RTMP_PORT: u16 = 1935;
+
+/// What SRS calls the default vhost.
+const DEFAULT_VHOST: &str = "__defaultVhost__";
 
 /// A whole number within `range`.
 pub(super) fn number<T>(value: &DeValue<'_>, range: RangeInclusive<T>) -> Option<T>
@@ -92,6 +95,23 @@ pub(super) fn origin_address(value: &DeValue<'_>) -> Option<OriginAddress> {
         None => return None,
     };
     Some(OriginAddress { host, port })
+}
+
+/// The name of a vhost, in lower case: what `wire` takes for one.
+pub(super) fn vhost_name(text: &str) -> Option<String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    let is_name = (1..=limits::MAX_NAME_LENGTH).contains(&text.len()) && text.bytes().all(allowed);
+    let has_dots = text.starts_with('.') || text.ends_with('.') || text.contains("..");
+    let is_address = text.parse::<Ipv4Addr>().is_ok();
+    let is_default = text.eq_ignore_ascii_case(DEFAULT_VHOST);
+    (is_name && !has_dots && !is_address && !is_default).then(|| text.to_ascii_lowercase())
+}
+
+/// The name of a vhost, perhaps with the variable in it.
+pub(super) fn vhost_transform<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
+    let text = value.as_str()?;
+    let name = text.replace(Cluster::SAME_VHOST, "a");
+    vhost_name(&name).map(|_| text)
 }
 
 /// The level of SRS's name for it: its `trace` is what others call info, its `info` is more.

@@ -80,10 +80,10 @@ pub struct Allowed {
 /// As many of the configured connections as the system was found to allow; warns if these are fewer.
 pub fn allow(mut found: Found, config: &Config) -> Allowed {
     let wanted = config.max_connections;
-    let only_sockets = config.cluster.origins.is_empty()
-        && config.run_dir == RunDir::Nowhere
+    let mut vhosts = config.all_vhosts();
+    let only_sockets = config.run_dir == RunDir::Nowhere
         && config.http_server.is_none()
-        && config.hls.is_none();
+        && vhosts.all(|(_, vhost)| vhost.cluster.origins.is_empty() && vhost.hls.is_none());
     let files = if only_sockets {
         1
     } else {

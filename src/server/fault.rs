@@ -78,6 +78,7 @@ mod tests {
                 origins: vec![origin],
                 redirects: Vec::new(),
                 token_traverse: false,
+                vhost: Cluster::SAME_VHOST.to_owned(),
             };
             let allowed = capacity::allow(capacity::find(), &config);
             let listening = Listener {

@@ -150,9 +150,9 @@ pub fn start(
 ) -> Result<Running, StartError> {
     let rtmp = sockets.iter().filter(|at| at.protocol == Protocol::Rtmp);
     let addresses = rtmp.map(|at| at.address).collect();
-    let edge = Edge::new(&config.cluster, addresses);
+    let edge = Edge::new(&config.default_vhost.cluster, addresses);
     let (most, per_address) = (config.max_connections, config.connections_per_address());
-    let registry = Registry::new(config.play.group_frames());
+    let registry = Registry::new(config.default_vhost.play.group_frames());
     let features = Features::of_this_build(&config);
     let config = Current::new(config);
     let server = Arc::new(Server {
@@ -248,8 +248,10 @@ impl Running {
     pub fn reload(&self, config: Config, allowed: &Allowed) {
         let server = &self.server;
         ::log::set_max_level(config.log.level);
-        server.registry.keep(config.play.group_frames());
-        server.edge.reload(&config.cluster);
+        server
+            .registry
+            .keep(config.default_vhost.play.group_frames());
+        server.edge.reload(&config.default_vhost.cluster);
         let per_address = config.connections_per_address();
         server
             .connections
@@ -330,7 +332,7 @@ impl Server {
 
     /// Whether what is published here goes to an origin.
     pub fn is_edge(&self) -> bool {
-        self.config().cluster.mode == Mode::Remote
+        self.config().default_vhost.cluster.mode == Mode::Remote
     }
 
     /// Whether the stream at `path` is published here, or to a process that shares our port.
@@ -373,17 +375,13 @@ impl Server {
         let stream = (path.app.as_str(), path.name.as_str());
         let who = (access, connection.peer.ip());
         self.gate
-            .check(&self.config().security, who, stream, queries)
+            .check(&self.config().default_vhost.security, who, stream, queries)
     }
 
     /// Takes from the budget what a message of a stream with a body of `length` bytes will need: as it
     /// came, as chunks, and as an FLV tag if there may be players of these.
     pub fn charge(&self, length: usize) -> Option<Charge> {
-        let remux = self
-            .config()
-            .http_server
-            .as_ref()
-            .is_some_and(|http| http.remux);
+        let remux = self.config().default_vhost.remux;
         let copies = if remux { 3 } else { 2 };
         let bytes = length.saturating_mul(copies);
         self.budget

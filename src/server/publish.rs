@@ -82,7 +82,7 @@ fn hub(server: &Arc<Server>, path: &StreamPath, takeover: bool) -> Result<Sink, 
         return Err(busy(Busy));
     }
     let config = server.config();
-    let disk = match &config.hls {
+    let disk = match &config.default_vhost.hls {
         Some(settings) => Some((settings, server.hls.claim(settings, path, takeover)?)),
         None => None,
     };
@@ -171,7 +171,7 @@ impl Publication {
             )
             .map_err(|denial| Refusal::bad_name(denial.to_string()))?;
         let config = server.config();
-        let config = &config.publish;
+        let config = &config.default_vhost.publish;
         let sink = if server.is_edge() {
             let forwarder = server
                 .edge

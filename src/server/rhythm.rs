@@ -22,7 +22,7 @@ pub struct Rhythm {
 impl Rhythm {
     /// The least time between the beginnings of two rounds.
     pub fn merge_time(&self) -> Duration {
-        match self.config.get().play.mw_latency {
+        match self.config.get().default_vhost.play.mw_latency {
             MergeTime::Fixed(time) => time,
             MergeTime::Auto => {
                 let players = self.players.load(Ordering::Relaxed);
@@ -37,7 +37,7 @@ impl Rhythm {
 
     /// How long players are kept without a publisher.
     pub fn publisher_wait(&self) -> Duration {
-        self.config.get().publish.publisher_wait
+        self.config.get().default_vhost.publish.publisher_wait
     }
 }
 

@@ -23,7 +23,7 @@ pub fn run(server: &Arc<Server>) {
         let now = Instant::now();
         if now >= next {
             let config = server.config();
-            let hls = config.hls.as_ref();
+            let hls = config.default_vhost.hls.as_ref();
             let disposal = hls.and_then(|hls| Some((&hls.path, hls.dispose?)));
             seen = match disposal {
                 Some((root, dispose)) => round(root, dispose, &seen, now),

@@ -28,7 +28,7 @@ pub(super) fn answer(peer: &Peer<'_>, config: &HttpServer, request: &Request<'_>
         let state = hls.get(&*path);
         let path = escaped(&path);
         // Writing to a string cannot fail.
-        let _ = match config.remux {
+        let _ = match peer.server.config().default_vhost.remux {
             true => write!(page, "<li><a href=\"/{path}.flv\">{path}</a>"),
             false => write!(page, "<li>{path}"),
         };
@@ -45,7 +45,7 @@ pub(super) fn answer(peer: &Peer<'_>, config: &HttpServer, request: &Request<'_>
         page.push_str("<h1>Published to others that share the port</h1>\n<ul>\n");
         for (path, holder) in elsewhere {
             let path = escaped(&path);
-            let _ = match config.remux {
+            let _ = match peer.server.config().default_vhost.remux {
                 true => writeln!(page, "<li><a href=\"/{path}.flv\">{path}</a> {holder}"),
                 false => writeln!(page, "<li>{path} {holder}"),
             };

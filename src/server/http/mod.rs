@@ -166,13 +166,15 @@ impl Peer<'_> {
             _ if request.method == Method::Options => options(),
             None => not_found(),
             Some((path, http)) => match &path.kind {
-                Kind::Flv(stream) if http.remux => return self.play(request, stream),
+                Kind::Flv(stream) if config.default_vhost.remux => {
+                    return self.play(request, stream);
+                }
                 Kind::Flv(_) | Kind::File => self
                     .page(http, request)
                     .unwrap_or_else(|| files::answer(&http.dir, &path, request, None)),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
-                    match config.security.check(Access::Play, ip) {
+                    match config.default_vhost.security.check(Access::Play, ip) {
                         Err(refusal) => Answer::text(403, &refusal.to_string()),
                         Ok(()) => index::answer(self, http, request),
                     }
