@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -79,19 +80,21 @@ fn no_line_is_lost_when_the_log_is_rotated() {
     });
     server.stop();
 
+    let seen = published_lines(logs.path());
+    assert_eq!(seen.len(), published, "of {published} lines");
+    assert!(seen.values().all(|&times| times == 1), "{seen:?}");
+}
+
+/// How often each name is in a log, whichever file it is in by now.
+fn published_lines(logs: &Path) -> BTreeMap<usize, usize> {
     let mut seen = BTreeMap::new();
     let zcat = "cd \"$1\" && zcat -f a.log*";
     let mut all = Command::new("sh");
-    let all = all
-        .args(["-c", zcat, "sh"])
-        .arg(logs.path())
-        .output()
-        .unwrap();
+    let all = all.args(["-c", zcat, "sh"]).arg(logs).output().unwrap();
     for line in String::from_utf8(all.stdout).unwrap().lines() {
         if let Some((_, name)) = line.split_once(": publishes live/line") {
-            *seen.entry(name.parse::<usize>().unwrap()).or_insert(0) += 1;
+            *seen.entry(name.parse::<usize>().unwrap()).or_default() += 1;
         }
     }
-    assert_eq!(seen.len(), published, "of {published} lines");
-    assert!(seen.values().all(|&times| times == 1), "{seen:?}");
+    seen
 }
