@@ -93,7 +93,8 @@ fn published_lines(logs: &Path) -> BTreeMap<usize, usize> {
     let all = all.args(["-c", zcat, "sh"]).arg(logs).output().unwrap();
     for line in String::from_utf8(all.stdout).unwrap().lines() {
         if let Some((_, name)) = line.split_once(": publishes live/line") {
-            *seen.entry(name.parse::<usize>().unwrap()).or_default() += 1;
+            let times: &mut usize = seen.entry(name.parse().unwrap()).or_default();
+            *times = times.saturating_add(1);
         }
     }
     seen
