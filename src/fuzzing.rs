@@ -8,6 +8,7 @@ use crate::limits;
 use crate::wire::aac::AudioSpecificConfig;
 use crate::wire::announcement::Announcement;
 use crate::wire::avc::Configuration;
+use crate::wire::codec::{self, Metadata};
 use crate::wire::flv::{Tag, TagKind};
 use crate::wire::http::{self, HttpError, Part};
 use crate::wire::http_path::{HttpPath, Kind};
@@ -15,7 +16,7 @@ use crate::wire::message::type_id::AGGREGATE;
 use crate::wire::name::{Name, StreamRequest};
 use crate::wire::reader::Reader;
 use crate::wire::url::Url;
-use crate::wire::{aggregate, amf0, flv};
+use crate::wire::{aggregate, amf0, flv, sps};
 
 mod chunk;
 mod config;
@@ -116,6 +117,27 @@ pub fn aac(data: &[u8]) {
         assert_eq!(empty_at(length), first);
     }
     assert_eq!(empty_at(8185), None);
+}
+
+/// What is shown of a sequence header's picture is within bounds, or zero; and what follows the
+/// header does not change it. The metadata of a stream may be anything.
+pub fn sps(data: &[u8]) {
+    let metadata = Metadata::decode(data);
+    for codec in [
+        codec::video(Some(data), &metadata).map(|video| video.codec),
+        codec::audio(Some(data), &metadata).map(|audio| audio.codec),
+    ] {
+        assert!(codec.is_none_or(|name| name.len() <= 16 && !name.is_empty()));
+    }
+    let picture = sps::of_sequence_header(data);
+    let sizes = picture.map(|picture| [picture.width, picture.height]);
+    let [width, height] = sizes.unwrap_or_default();
+    assert!(width.max(height) <= limits::MAX_PICTURE_LENGTH);
+    assert_eq!(width == 0, height == 0);
+    if picture.is_some() {
+        let longer = [data, &[0xff]].concat();
+        assert_eq!(sps::of_sequence_header(&longer), picture);
+    }
 }
 
 /// A frame grows by start codes and parameter sets only, and it is whole or leaves no trace. The

@@ -27,6 +27,7 @@ const TARGETS: &[Target] = &[
     ("playlist", fuzzing::playlist),
     ("segmenter", fuzzing::segmenter),
     ("session", fuzzing::session),
+    ("sps", fuzzing::sps),
     #[cfg(feature = "from-srs")]
     ("srs_conf", fuzzing::srs_conf),
 ];

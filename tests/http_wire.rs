@@ -22,6 +22,8 @@ fn a_request_is_taken_off_the_front() {
         path: "/a",
         query: "",
         keep_alive: true,
+        host: Some("h"),
+        authorization: None,
         range: Some("bytes=1-"),
         if_range: None,
         if_none_match: Some("\"a\""),

@@ -79,7 +79,16 @@ async function play({ link, seconds }) {
   say({ time: last.time - first.time, frames: last.frames - first.frames, said: last.said, focus });
 }
 
+// Ends the client whose button is called so.
+async function kick(name) {
+  const button = page.getByRole("button", { name });
+  await button.click();
+  await button.waitFor({ state: "detached" });
+  say({ kicked: name });
+}
+
 await table();
+if (task.kick) await kick(task.kick);
 if (task.play) await play(task.play);
 else if (task.shot) await page.screenshot({ path: task.shot, fullPage: true });
 say({ loaded: loaded.join(" ") });

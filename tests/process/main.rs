@@ -107,7 +107,10 @@ fn every_misspelt_key_is_named_with_the_right_one() {
             room.refused(&file, &expected);
         }
         if !block.is_empty() {
-            let typo = block.get(1..).unwrap();
+            let typo = match block.rsplit_once('.') {
+                Some((outer, inner)) => format!("{outer}.{}", inner.get(1..).unwrap()),
+                None => block.get(1..).unwrap().to_owned(),
+            };
             let file = room.write("a.conf", &format!("[{typo}]\n"));
             let expected = format!("{file}:1: key `{typo}`: not known; did you mean `{block}`?");
             room.refused(&file, &expected);

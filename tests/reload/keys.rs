@@ -79,6 +79,17 @@ const TABLE: &[(&str, Row)] = &[
     ("http_server.dir", Acts(http_dir)),
     ("http_remux.enabled", Acts(http_remux)),
     ("http_remux.mount", Constant),
+    ("pithy_print_ms", Acts(pithy_print)),
+    ("http_api.enabled", Waits("true", "", "")),
+    (
+        "http_api.listen",
+        Waits("1", "http_api.enabled = true", "http_api.enabled"),
+    ),
+    ("http_api.crossdomain", Acts(api_crossdomain)),
+    ("http_api.auth.enabled", Acts(api_auth)),
+    ("http_api.auth.username", Acts(api_username)),
+    ("http_api.auth.password", Acts(api_password)),
+    ("http_server.index", Acts(http_index)),
 ];
 
 const LISTEN: &str = "listen = \"127.0.0.1:0\"\n";
@@ -123,12 +134,20 @@ fn keys_of_security_and_http() {
 }
 
 fn try_all(of: fn(&str) -> bool) {
-    for (key, row) in TABLE.iter().filter(|(key, _)| of(key)) {
+    for (key, row) in TABLE.iter().filter(|(key, _)| of(key) && is_built(key)) {
         match row {
             Waits(value, beside, with) => waits(key, value, beside, with),
             Acts(act) => act(),
             Constant => {}
         }
+    }
+}
+
+/// A build without a feature refuses what turns it on.
+fn is_built(key: &str) -> bool {
+    match key {
+        "http_server.index" => cfg!(feature = "page"),
+        key => !key.starts_with("http_api.") || cfg!(feature = "api"),
     }
 }
 
@@ -525,4 +544,67 @@ fn http_remux() {
     change(&server, HTTP, "http_remux.enabled", "true");
     let mut player = http::FlvPlayer::play(address, "a.flv");
     assert_eq!(player.frames_until(4), 1);
+}
+
+fn pithy_print() {
+    let server = changed("", "pithy_print_ms", "1000");
+    let _publisher = publishing(server.address(), "a");
+    server.wait_log(" connections, 1 publishers, ");
+}
+
+const API: &str = "http_api.enabled = true\nhttp_api.listen = \"127.0.0.1:0\"\n";
+
+/// One that asks for `a` and `b`.
+const GUARDED: &str = "http_api.enabled = true\nhttp_api.listen = \"127.0.0.1:0\"\n\
+                       http_api.auth.enabled = true\nhttp_api.auth.username = \"a\"\n\
+                       http_api.auth.password = \"b\"\n";
+
+fn ask_api(server: &Server) -> http::Response {
+    let mut client = http::Client::open(server.api_address());
+    let login = "Authorization: Basic YTpi";
+    client.send(&format!(
+        "GET /api/v1/versions HTTP/1.1\r\nHost: h\r\n{login}\r\n\r\n"
+    ));
+    client.response(true)
+}
+
+fn api_crossdomain() {
+    let server = changed(API, "http_api.crossdomain", "true");
+    let allowed = ask_api(&server);
+    assert_eq!(allowed.field("Access-Control-Allow-Origin"), Some("*"));
+}
+
+fn api_auth() {
+    let base = GUARDED.replace("http_api.auth.enabled = true\n", "");
+    let server = Server::start(&format!("{LISTEN}{base}"));
+    let mut client = http::Client::open(server.api_address());
+    let mut asked = || {
+        client.send("GET /api/v1/versions HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.response(true).status
+    };
+    assert_eq!(asked(), 200);
+    change(&server, &base, "http_api.auth.enabled", "true");
+    assert_eq!((asked(), ask_api(&server).status), (401, 200));
+}
+
+fn api_username() {
+    let server = Server::start(&format!("{LISTEN}{GUARDED}"));
+    assert_eq!(ask_api(&server).status, 200);
+    change(&server, GUARDED, "http_api.auth.username", "\"c\"");
+    assert_eq!(ask_api(&server).status, 401);
+}
+
+fn api_password() {
+    let server = Server::start(&format!("{LISTEN}{GUARDED}"));
+    assert_eq!(ask_api(&server).status, 200);
+    change(&server, GUARDED, "http_api.auth.password", "\"c\"");
+    assert_eq!(ask_api(&server).status, 401);
+}
+
+fn http_index() {
+    let server = Server::start(&format!("{LISTEN}{HTTP}"));
+    let page = || http::get(server.http_address(), "/").body;
+    let before = page();
+    change(&server, HTTP, "http_server.index", "true");
+    assert_ne!(page(), before);
 }

@@ -16,7 +16,9 @@ pub(super) fn answer(peer: &Peer<'_>, config: &HttpServer, request: &Request<'_>
             return own;
         }
     }
-    if let Some(page) = peer.page(config, request) {
+    if config.index
+        && let Some(page) = peer.page(request, false)
+    {
         return page;
     }
     let mut page = String::from(

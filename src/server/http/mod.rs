@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::{Buf, BytesMut};
 use log::debug;
 
-use crate::config::{Access, HttpServer, key_of};
+use crate::config::{Access, key_of};
 use crate::hub::registry::Attached;
 use crate::limits;
 use crate::server::Server;
@@ -18,6 +18,7 @@ use crate::server::activity::{Activity, How};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::play::{self, Denied};
+use crate::server::port::Protocol;
 use crate::server::sender::Writer;
 use crate::session::server::Via;
 use crate::wire::http::{Head, Method, Request, reason};
@@ -154,23 +155,41 @@ impl Peer<'_> {
     fn refuse(&mut self, status: u16) -> Result<Done, ConnectionError> {
         let mut answer = Answer::text(status, reason(status));
         if status == 405 {
-            answer.head = answer.head.field("Allow", METHODS);
+            answer.head = answer.head.field("Allow", self.methods());
         }
         self.send(answer, false, false)?;
         Ok(Done::Ended(reason(status)))
     }
 
+    fn methods(&self) -> &'static str {
+        match self.connection.protocol {
+            Protocol::Api => API_METHODS,
+            Protocol::Rtmp | Protocol::Http | Protocol::Sibling => METHODS,
+        }
+    }
+
     fn answer(&mut self, request: &Request<'_>) -> io::Result<Next> {
+        if self.connection.protocol == Protocol::Api {
+            let api = self.server.features.api.as_ref();
+            let answer = api.and_then(|api| api.answer(self.server, self.connection, request));
+            // What else is asked for here is for the page: so its player needs no other origin.
+            if let Some(answer) = answer.or_else(|| self.page(request, true)) {
+                return self.send(answer, request.keep_alive, request.method == Method::Head);
+            }
+        }
         let config = self.server.config();
         let answer = match HttpPath::parse(request.path).zip(config.http_server.as_ref()) {
             _ if request.method == Method::Options => options(),
+            _ if request.method == Method::Delete => not_allowed(METHODS),
             None => not_found(),
             Some((path, http)) => match &path.kind {
                 Kind::Flv(stream) if config.default_vhost.remux => {
                     return self.play(request, stream);
                 }
-                Kind::Flv(_) | Kind::File => self
-                    .page(http, request)
+                Kind::Flv(_) | Kind::File => http
+                    .index
+                    .then(|| self.page(request, false))
+                    .flatten()
                     .unwrap_or_else(|| files::answer(&http.dir, &path, request, None)),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
@@ -205,11 +224,10 @@ impl Peer<'_> {
         self.send(answer, request.keep_alive, request.method == Method::Head)
     }
 
-    /// The live page, or what belongs to it; if it is shown.
-    fn page(&self, http: &HttpServer, request: &Request<'_>) -> Option<Answer> {
-        let page = self.server.features.page.as_ref();
-        let page = page.filter(|_| http.index)?;
-        page.answer(self.server, request.path)
+    /// The live page, or what belongs to it.
+    fn page(&self, request: &Request<'_>, manages: bool) -> Option<Answer> {
+        let page = self.server.features.page.as_ref()?;
+        page.answer(self.server, request.path, manages)
     }
 
     /// Waits for the stream.
@@ -280,6 +298,14 @@ impl Peer<'_> {
 }
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
+const API_METHODS: &str = "GET, HEAD, OPTIONS, DELETE";
+
+/// What is there cannot be done that to.
+fn not_allowed(methods: &str) -> Answer {
+    let mut answer = Answer::text(405, reason(405));
+    answer.head = answer.head.field("Allow", methods);
+    answer
+}
 
 /// To a browser that asks whether a page may ask.
 fn options() -> Answer {

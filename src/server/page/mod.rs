@@ -6,9 +6,9 @@ use std::time::Instant;
 use self::assets::Asset;
 use crate::limits;
 use crate::server::Server;
+use crate::server::api::gather::overviews;
 use crate::server::features::Page;
 use crate::server::http::{Answer, Body, now};
-use crate::server::overview::Overview;
 use crate::wire::http::Head;
 
 mod assets;
@@ -23,43 +23,60 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// The page as it was made last: however many look at it, it is made once a second.
 #[derive(Debug, Default)]
 pub(super) struct LivePage {
-    last: Mutex<Option<(Instant, String)>>,
+    public: Made,
+    /// With clients.
+    managing: Made,
 }
 
+/// When, and what.
+type Made = Mutex<Option<(Instant, String)>>;
+
 impl Page for LivePage {
-    fn answer(&self, server: &Arc<Server>, path: &str) -> Option<Answer> {
+    fn answer(&self, server: &Arc<Server>, path: &str, manages: bool) -> Option<Answer> {
         match path {
-            "/" => Some(self.page(server)),
+            "/" => Some(self.page(server, manages)),
             _ => assets::find(path).map(asset),
         }
     }
 }
 
 impl LivePage {
-    fn page(&self, server: &Arc<Server>) -> Answer {
+    fn page(&self, server: &Arc<Server>, manages: bool) -> Answer {
+        let last = match manages {
+            true => &self.managing,
+            false => &self.public,
+        };
         // Held while it is made, so that the others wait for that one.
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let made = last
             .take()
             .filter(|(at, _)| at.elapsed() < limits::PAGE_KEPT);
-        let made = made.unwrap_or_else(|| (Instant::now(), render(server)));
-        let (_, text) = last.insert(made);
-        let mut answer = Answer::page(200, "text/html; charset=utf-8", text.clone());
-        answer.head = answer
-            .head
+        let made = made.unwrap_or_else(|| {
+            let page = render(server, manages);
+            (Instant::now(), page)
+        });
+        let (_, page) = last.insert(made);
+        let head = Head::private(200, now())
+            .field("Content-Type", "text/html; charset=utf-8")
+            .field("Cache-Control", "no-cache")
+            .field("Content-Length", page.len())
             .field("Content-Security-Policy", POLICY)
             .field("Referrer-Policy", "no-referrer");
-        answer
+        Answer {
+            status: 200,
+            head,
+            body: Body::Bytes(page.clone().into_bytes()),
+        }
     }
 }
 
 /// The page as it is now.
-fn render(server: &Server) -> String {
+fn render(server: &Arc<Server>, manages: bool) -> String {
     let config = server.config();
     let page = render::Page {
-        processes: &[Overview::of(server)],
+        processes: &overviews(server, true),
         remux: config.default_vhost.remux,
-        manages: false,
+        manages,
     };
     page.render()
 }

@@ -148,7 +148,7 @@ impl<'a> Row<'a> {
             let kbps = client.received_kbps.max(client.sent_kbps);
             cell(out, "kbit/s", kbps)?;
             let button = format_args!(
-                "<button type=\"button\" data-kick=\"/api/v1/clients/{id}\" \
+                "<button type=\"button\" data-kick=\"/api/v1/clients/{id}?all=1\" \
                  aria-label=\"End {peer}\">End</button>"
             );
             cell(out, "End", button)?;

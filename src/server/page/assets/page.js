@@ -216,9 +216,10 @@ function play(link) {
 async function kick(button) {
   button.disabled = true;
   const answer = await fetch(button.dataset.kick, { method: "DELETE" }).catch(() => ({ ok: false }));
-  if (!answer.ok) state.textContent = "This client could not be ended.";
   button.disabled = false;
-  look();
+  await look();
+  if (answer.status === 403) state.textContent = "Refused. Without a login, open this page by the server's address, not its name.";
+  else if (!answer.ok) state.textContent = "This client could not be ended.";
 }
 
 document.addEventListener("click", (event) => {

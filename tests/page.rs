@@ -1,0 +1,336 @@
+#![cfg(test)]
+#![cfg(feature = "page")]
+//! The live page, as a browser shows it: with and without scripts, on a phone, and that it plays.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use support::clients::{self, Client};
+use support::eventually;
+use support::http::{self, Client as Http, FlvPlayer};
+use support::netns::in_netns;
+use support::peer::publishing;
+use support::server::{Server, show};
+use support::siblings::Meeting;
+use support::temp::TempDir;
+
+/// How long players play, in seconds.
+const PLAYED: f64 = 10.0;
+
+/// A server with the page.
+const PAGE: &str = "
+[http_server]
+enabled = true
+index = true
+listen = \"127.0.0.1:0\"
+dir = \"html\"
+[http_remux]
+enabled = true
+";
+
+fn text(server: &Server, path: &str) -> String {
+    let response = http::get(server.http_address(), path);
+    assert_eq!(response.status, 200, "{path}");
+    String::from_utf8(response.body).unwrap()
+}
+
+#[test]
+fn the_page_is_there_if_it_is_wanted_and_no_other_is() {
+    let list = Server::origin(http::CONFIG);
+    assert!(text(&list, "/").contains("<ul>"));
+    let asset = http::get(list.http_address(), "/srs-lite/page.js");
+    assert_eq!(asset.status, 404);
+
+    let server = Server::origin(PAGE);
+    assert!(text(&server, "/").contains("Nothing is live."));
+    let publisher = publishing(server.address(), "a.-_");
+    eventually("it is listed", || {
+        text(&server, "/").contains("href=\"/live/a.-_.flv\"")
+    });
+    drop(publisher);
+    eventually("it is gone", || {
+        text(&server, "/").contains("Nothing is live.")
+    });
+    fs::write(server.directory().join("html/index.html"), "mine").unwrap();
+    assert_eq!(text(&server, "/"), "mine");
+}
+
+#[test]
+fn the_page_loads_nothing_from_elsewhere_and_repeats_nothing() {
+    let server = Server::origin(PAGE);
+    let page = http::get(server.http_address(), "/?key=%3Cscript%3Ereflected");
+    let policy = page.field("Content-Security-Policy").unwrap();
+    for part in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "media-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.split("; ").any(|found| found == part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.field("X-Content-Type-Options"), Some("nosniff"));
+    assert_eq!(page.field("Referrer-Policy"), Some("no-referrer"));
+    let text = String::from_utf8(page.body).unwrap();
+    assert!(!text.contains("reflected"), "{text}");
+    for attribute in ["src=\"", "href=\"", "data-hls=\"", "data-mpegts=\""] {
+        for value in text.split(attribute).skip(1) {
+            assert!(
+                value.starts_with('/') || value.starts_with("data:,"),
+                "{value}"
+            );
+        }
+    }
+    for inline in ["style=", "<style", " on"] {
+        assert!(!text.contains(inline), "{inline}: {text}");
+    }
+}
+
+#[test]
+fn who_may_not_play_sees_no_page() {
+    let server = Server::origin(&format!("[security]\ndeny = [\"play all\"]\n{PAGE}"));
+    assert_eq!(http::get(server.http_address(), "/").status, 403);
+}
+
+/// Each library of the page, under the name that its version gives it, and where npm has it.
+const LIBRARIES: [(&str, &str); 2] = [
+    ("/srs-lite/hls-VERSION.js", "hls.js/dist/hls.light.min.js"),
+    ("/srs-lite/mpegts-VERSION.js", "mpegts.js/dist/mpegts.js"),
+];
+
+#[test]
+fn the_libraries_are_those_of_npm() {
+    let server = Server::origin(PAGE);
+    let packages = browser().join("node_modules");
+    let lock = fs::read_to_string(browser().join("package-lock.json")).unwrap();
+    for (path, file) in LIBRARIES {
+        let (package, _) = file.split_once('/').unwrap();
+        let (_, entry) = lock
+            .split_once(&format!("\"node_modules/{package}\""))
+            .unwrap();
+        let (_, version) = entry.split_once("\"version\": \"").unwrap();
+        let (version, _) = version.split_once('"').unwrap();
+        let path = path.replace("VERSION", version);
+        let response = http::get(server.http_address(), &path);
+        assert_eq!(response.status, 200, "{path}");
+        assert_eq!(response.field("Content-Encoding"), Some("gzip"));
+        let cache = response.field("Cache-Control").unwrap();
+        assert!(cache.contains("immutable"), "{cache}");
+        if !packages.is_dir() {
+            show("SKIPPED, needs: npm ci --prefix tests/browser");
+            continue;
+        }
+        let directory = TempDir::new();
+        let compressed = directory.path().join("library.gz");
+        fs::write(&compressed, response.body).unwrap();
+        let unpacked = Command::new("gzip").arg("-dc").arg(compressed).output();
+        let original = fs::read(packages.join(file)).unwrap();
+        assert!(unpacked.unwrap().stdout == original, "{file} is another");
+    }
+}
+
+#[test]
+fn what_belongs_to_the_page_has_its_type_and_can_be_asked_for_again() {
+    let server = Server::origin(PAGE);
+    let mut client = Http::open(server.http_address());
+    for (path, content_type) in [
+        ("/srs-lite/page.js", "text/javascript; charset=utf-8"),
+        ("/srs-lite/page.css", "text/css; charset=utf-8"),
+        ("/srs-lite/licences.txt", "text/plain; charset=utf-8"),
+    ] {
+        client.send(&format!("HEAD {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let head = client.response(false);
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let response = client.response(true);
+        assert_eq!(response.status, 200, "{path}");
+        assert_eq!(response.field("Content-Type"), Some(content_type));
+        assert_eq!(
+            response.field("Content-Length"),
+            head.field("Content-Length")
+        );
+        assert!(!response.body.is_empty());
+    }
+}
+
+fn browser() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
+}
+
+/// Two processes of one port, each with a stream of its own.
+struct Site {
+    servers: [Server; 2],
+    _publishers: [Client; 2],
+    _html: TempDir,
+    _meeting: Meeting,
+}
+
+const STREAMS: [&str; 2] = ["one", "two"];
+
+impl Site {
+    fn start() -> Self {
+        let (meeting, html) = (Meeting::new(), TempDir::new());
+        let directory = html.path().display();
+        let servers = meeting.servers::<2>(&format!(
+            "[http_server]\nenabled = true\nindex = true\nlisten = 8080\ndir = \"{directory}\"\n\
+             [http_remux]\nenabled = true\n\
+             [hls]\nenabled = true\nhls_path = \"{directory}\"\nhls_fragment = 2\nhls_window = 20\n\
+             [http_api]\nenabled = true\nlisten = \"127.0.0.1:1985\"\n"
+        ));
+        let publish = "ffmpeg -v error -re -stream_loop -1 -i SAMPLE -c copy -f flv URL";
+        let publishers = [0, 1].map(|at| {
+            let (server, name) = (&servers[at], STREAMS[at]);
+            let url = format!("rtmp://{}/live/{name}", server.address());
+            let publisher = Client::run(publish, &url);
+            server.wait_log(&format!("publishes live/{name}"));
+            publisher
+        });
+        let site = Self {
+            servers,
+            _publishers: publishers,
+            _html: html,
+            _meeting: meeting,
+        };
+        for name in STREAMS {
+            let ready = |path: String| {
+                let page = http::get(site.servers[0].http_address(), &path);
+                page.status == 200 && page.body.windows(3).filter(|at| at == b".ts").count() >= 3
+            };
+            eventually("three segments", || ready(format!("/live/{name}.m3u8")));
+        }
+        site
+    }
+
+    /// Checks the line of each stream on the page.
+    fn assert_listed(&self, seen: &Seen) {
+        for (server, name) in self.servers.iter().zip(STREAMS) {
+            let start = format!("live/{name}|{}|0:", server.id());
+            let row = seen
+                .all("row")
+                .into_iter()
+                .find(|row| row.starts_with(&start));
+            let row = row.unwrap_or_else(|| panic!("no {start}: {seen:?}"));
+            assert!(row.contains("|H264 "), "{row}");
+            assert!(row.contains("×"), "{row}");
+            assert!(row.ends_with("|HLS FLV"), "{row}");
+            let process = server.id().to_string();
+            let is_it = |row: &&str| row.split([' ', '|']).next() == Some(&process);
+            assert_eq!(seen.all("row").into_iter().filter(is_it).count(), 1);
+        }
+    }
+}
+
+/// What the browser said, line by line.
+#[derive(Debug)]
+struct Seen(Vec<String>);
+
+impl Seen {
+    /// Does a task; see page.js.
+    fn look(port: u16, task: &str) -> Self {
+        let profile = TempDir::new();
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = Command::new("node")
+            .arg(browser().join("page.js"))
+            .arg(format!("{{\"url\":\"http://127.0.0.1:{port}/\",{task}}}"))
+            .current_dir(profile.path())
+            .output()
+            .unwrap();
+        let (stdout, stderr) = [stdout, stderr]
+            .map(|text| String::from_utf8(text).unwrap())
+            .into();
+        assert!(status.success(), "{task}: {stderr}\n{stdout}");
+        Self(stdout.lines().map(str::to_owned).collect())
+    }
+
+    /// Every value that was said for `key`.
+    fn all(&self, key: &str) -> Vec<&str> {
+        let fields = self.0.iter().flat_map(|line| line.split('\t'));
+        let fields = fields.filter_map(|field| field.split_once('='));
+        fields
+            .filter_map(|(found, value)| (found == key).then_some(value))
+            .collect()
+    }
+
+    fn one(&self, key: &str) -> &str {
+        let all = self.all(key);
+        assert_eq!(all.len(), 1, "{key}: {self:?}");
+        all[0]
+    }
+}
+
+/// Runs `body` in a network of its own, unless there is no browser.
+fn with_browser(test: &str, body: impl FnOnce()) {
+    let found =
+        ["chromium", "node"].map(|program| clients::installed(program, "chromium nodejs npm"));
+    if found == [true; 2] {
+        in_netns(test, body);
+    }
+}
+
+/// One after the other: browsers that decode beside each other stall on a small machine.
+#[test]
+fn a_browser_shows_and_plays_the_streams_of_both_processes() {
+    with_browser(
+        "a_browser_shows_and_plays_the_streams_of_both_processes",
+        || {
+            let site = Site::start();
+            for width in [390, 1280] {
+                for scripts in [true, false] {
+                    let task = format!("\"width\":{width},\"scripts\":{scripts}");
+                    let seen = Seen::look(8080, &task);
+                    site.assert_listed(&seen);
+                    assert_eq!(seen.one("overflow"), "0", "{width} px: {seen:?}");
+                    assert!(!seen.one("loaded").contains("/srs-lite/hls"), "{seen:?}");
+                }
+            }
+            // As Safari does it, as Firefox does, and what both need a library for.
+            plays("/live/one.m3u8", true, "");
+            plays("/live/two.m3u8", false, "/srs-lite/hls");
+            plays("/live/one.flv", true, "/srs-lite/mpegts");
+            // The API's port has all of it, and can end clients.
+            plays_at(1985, "/live/two.flv", true, "/srs-lite/mpegts");
+            let mut player = FlvPlayer::play(site.servers[0].http_address(), "two.flv");
+            let peer = player.client.socket.local_addr().unwrap();
+            let task = format!("\"open\":true,\"kick\":\"End {peer}\"");
+            let seen = Seen::look(1985, &task);
+            assert_eq!(seen.all("kicked").len(), 1);
+            while player.tag().is_some() {}
+            let public = http::get(site.servers[0].http_address(), "/").body;
+            let public = String::from_utf8(public).unwrap();
+            assert!(!public.contains("127.0.0.1"), "{public}");
+            assert!(!public.contains("data-kick"), "{public}");
+        },
+    );
+}
+
+/// Plays what `link` leads to; `library` is loaded for it, and only then.
+fn plays(link: &str, native: bool, library: &str) {
+    plays_at(8080, link, native, library);
+}
+
+fn plays_at(port: u16, link: &str, native: bool, library: &str) {
+    let seen = Seen::look(
+        port,
+        &format!("\"native\":{native},\"play\":{{\"link\":\"{link}\",\"seconds\":{PLAYED}}}"),
+    );
+    let number = |key| seen.one(key).parse::<f64>().unwrap();
+    let (time, frames) = (number("time"), number("frames"));
+    assert!(time > 0.9 * PLAYED && frames > 15.0 * PLAYED, "{seen:?}");
+    assert_eq!(seen.one("said"), "", "{seen:?}");
+    assert_eq!(seen.one("focus"), link);
+    let libraries: Vec<_> = seen.one("loaded").split(' ').collect();
+    let libraries = libraries.iter().filter(|path| path.contains("-1."));
+    let libraries: Vec<_> = libraries.collect();
+    let wanted = usize::from(!library.is_empty());
+    assert_eq!(libraries.len(), wanted, "{seen:?}");
+    assert!(libraries.iter().all(|path| path.starts_with(library)));
+}
