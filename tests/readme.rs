@@ -46,7 +46,7 @@ fn every_directive_is_in_the_table_with_its_default() {
 #[test]
 fn every_file_that_is_named_exists() {
     let readme = readme();
-    let is_path = |c: char| c.is_ascii_alphanumeric() || "._-/$".contains(c);
+    let is_path = |c: char| c.is_ascii_alphanumeric() || "._-/@$".contains(c);
     let folders = ["conf/", "src/", "tests/", "fuzz/"];
     let mut count = 0;
     for word in readme.split(|c: char| !is_path(c)) {

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 # libFuzzer is C++, nginx is what the benchmark measures beside us, and faketime moves clocks.
 needed=(ffmpeg iproute2 util-linux g++ libnginx-mod-rtmp faketime)
 clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
-    gstreamer1.0-plugins-bad chromium prometheus systemd strace)
+    gstreamer1.0-plugins-bad chromium prometheus systemd strace logrotate)
 # It may be there from elsewhere, in one package with Node.js.
 command -v npm >/dev/null || clients+=(nodejs npm)
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null || needed+=(nginx-light)
