@@ -349,6 +349,9 @@ pub const SMALL_FILE_BYTES: u64 = 16 * 1024;
 /// Streams on the index page.
 pub const MAX_LISTED_STREAMS: usize = 1000;
 
+/// Clients on the live page, of all streams together.
+pub const MAX_LISTED_CLIENTS: usize = 1000;
+
 /// How old the live page may be: whoever asks in this time gets the same one.
 pub const PAGE_KEPT: Duration = Duration::from_secs(1);
 

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use lexopt::Arg;
 use srs_lite::config::{self, Config};
 use srs_lite::server::log::Log;
+use srs_lite::server::notify::Notifier;
 use srs_lite::server::pid::PidFile;
 use srs_lite::server::port::Protocol;
 use srs_lite::server::privileges::{Identity, PrivilegeError};
@@ -143,12 +144,16 @@ fn run((mut source, mut config): (Source, Config)) -> Result<(), String> {
         listeners.push(siblings.listen().map_err(said)?);
     }
     let running = server::start(config, listeners, siblings, &allowed).map_err(said)?;
+    let mut notifier = Notifier::from_environment();
+    notifier.ready();
     // While we serve: it takes longer than all the rest.
     port::warn_of_other_forms(&ports);
     for (protocol, address) in ports {
         log::info!("listening on {protocol} {address}");
     }
-    wait(running, &events, &log, &mut source).stop();
+    let running = wait(running, &events, &log, &mut source, &mut notifier);
+    notifier.stopping(Duration::ZERO);
+    running.stop();
     log::info!("stopped");
     Ok(())
 }
@@ -190,7 +195,13 @@ fn drop_privileges(config: &Config, identity: &Identity) -> Result<(), Privilege
 
 /// Acts upon events until one of them is to stop, or until all have ended, or have had their time, since
 /// one was to drain.
-fn wait(mut running: Running, events: &Receiver<Event>, log: &Log, source: &mut Source) -> Running {
+fn wait(
+    mut running: Running,
+    events: &Receiver<Event>,
+    log: &Log,
+    source: &mut Source,
+    notifier: &mut Notifier,
+) -> Running {
     let mut drained: Option<Instant> = None;
     loop {
         let grace = running.config().grace_final_wait;
@@ -203,7 +214,9 @@ fn wait(mut running: Running, events: &Receiver<Event>, log: &Log, source: &mut 
                 return running;
             }
         }
+        notifier.beat(&running);
         let poll = drained.map_or(Duration::MAX, |_| DRAIN_POLL);
+        let poll = notifier.wait().map_or(poll, |beat| beat.min(poll));
         match events.recv_timeout(poll) {
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return running,
             Ok(Event::Drain) if drained.is_none() => {
@@ -212,13 +225,18 @@ fn wait(mut running: Running, events: &Receiver<Event>, log: &Log, source: &mut 
                     "draining: no new connections, and the end when all have ended, or in {seconds} s"
                 );
                 drained = Some(Instant::now());
+                notifier.stopping(grace);
                 running.drain();
             }
             Ok(Event::ReopenLog) => match log.reopen() {
                 Ok(()) => log::info!("the log is opened again"),
                 Err(error) => log::error!("{error}"),
             },
-            Ok(Event::Reload) => source.reload(&running),
+            Ok(Event::Reload) => {
+                notifier.reloading();
+                source.reload(&running);
+                notifier.ready();
+            }
             Ok(Event::Drain) | Err(RecvTimeoutError::Timeout) => {}
         }
     }

@@ -18,6 +18,7 @@ pub mod hls;
 pub mod http;
 pub mod listener;
 pub mod log;
+pub mod notify;
 pub mod overview;
 pub mod pace;
 #[cfg(feature = "page")]
@@ -262,6 +263,12 @@ impl Running {
     /// The configuration of this moment.
     pub fn config(&self) -> Arc<Config> {
         self.server.config()
+    }
+
+    /// How many connections and streams there are.
+    pub fn counts(&self) -> (usize, usize) {
+        let server = &self.server;
+        (server.connections.count(), server.registry.count())
     }
 
     /// Whether nothing is connected any more.

@@ -2,7 +2,7 @@
 // of "key=value" between tabs. Whatever the page writes to its console as an error, and whatever its
 // policy forbids, fails it.
 //
-// TASK: { url, width, scripts, native, shot, wait, play: { link, seconds }, kick }
+// TASK: { url, width, height, dark, scripts, native, wait, open, seconds, shot, play: { link, seconds }, kick }
 import { chromium } from "playwright-core";
 
 const task = JSON.parse(process.argv[2]);
@@ -23,7 +23,7 @@ const browser = await chromium.launchPersistentContext("profile", {
     "--disable-sync",
   ],
 });
-setTimeout(() => fail("too slow"), (task.play?.seconds ?? 0) * 2000 + 60_000);
+setTimeout(() => fail("too slow"), ((task.seconds ?? 0) + (task.play?.seconds ?? 0)) * 1000 + 60_000);
 
 async function fail(why) {
   console.error(why);
@@ -43,12 +43,14 @@ if (task.native === false) {
 }
 await page.goto(task.url);
 if (task.wait) await page.waitForSelector(task.wait);
+for (const summary of task.open ? await page.locator("summary").all() : []) await summary.click();
+if (task.seconds) await page.waitForTimeout(task.seconds * 1000);
 
 async function table() {
   const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
   // Without its own scripts a page can still be asked.
   say({ overflow: await page.evaluate(overflow) });
-  for (const row of await page.locator("main tbody > tr").all()) {
+  for (const row of await page.locator("section > table > tbody > tr").all()) {
     const cells = await row.locator(":scope > th, :scope > td").allInnerTexts();
     say({ row: cells.map((text) => text.replace(/\s+/g, " ").trim()).join("|") });
   }

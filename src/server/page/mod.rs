@@ -8,11 +8,12 @@ use crate::limits;
 use crate::server::Server;
 use crate::server::features::Page;
 use crate::server::http::{Answer, Body, now};
+use crate::server::overview::Overview;
 use crate::wire::http::Head;
 
 mod assets;
 mod render;
-mod view;
+mod row;
 
 /// What the page may load, and from where: nothing but what is embedded, and the streams.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -41,7 +42,7 @@ impl LivePage {
         let made = last
             .take()
             .filter(|(at, _)| at.elapsed() < limits::PAGE_KEPT);
-        let made = made.unwrap_or_else(|| (Instant::now(), render::page(&view::of(server))));
+        let made = made.unwrap_or_else(|| (Instant::now(), render(server)));
         let (_, text) = last.insert(made);
         let mut answer = Answer::page(200, "text/html; charset=utf-8", text.clone());
         answer.head = answer
@@ -50,6 +51,17 @@ impl LivePage {
             .field("Referrer-Policy", "no-referrer");
         answer
     }
+}
+
+/// The page as it is now.
+fn render(server: &Server) -> String {
+    let config = server.config();
+    let page = render::Page {
+        processes: &[Overview::of(server)],
+        remux: config.default_vhost.remux,
+        manages: false,
+    };
+    page.render()
 }
 
 fn asset(asset: &'static Asset) -> Answer {

@@ -3,6 +3,7 @@
 
 const EVERY = 2000; // Milliseconds from one look to the next.
 const KEPT = 150; // Looks in a line: five minutes.
+const LEAST = 15; // A line is drawn as if there had been so many: a new one is a short one.
 const SVG = "http://www.w3.org/2000/svg";
 
 const past = new WeakMap(); // Figures of a `.spark`, oldest first.
@@ -63,8 +64,8 @@ function draw(spark) {
   values.push(Number(spark.dataset.value));
   past.set(spark, values.slice(-KEPT));
   const most = Math.max(...values, 1);
-  const x = (at) => ((KEPT - values.length + at) * 100) / (KEPT - 1);
-  const points = values.map((value, at) => `${x(at).toFixed(1)},${(19 - (18 * value) / most).toFixed(1)}`);
+  const step = 100 / (Math.max(values.length, LEAST) - 1);
+  const points = values.map((value, at) => `${(at * step).toFixed(1)},${(19 - (18 * value) / most).toFixed(1)}`);
   const line = document.createElementNS(SVG, "polyline");
   line.setAttribute("points", points.join(" "));
   const svg = document.createElementNS(SVG, "svg");
@@ -190,15 +191,16 @@ function play(link) {
   const said = element("p", { role: "status", textContent: "Loading …" });
   const say = (text) => (said.textContent = text);
   const close = element("button", { type: "button", textContent: "Close" });
-  const title = element("h2", { id: "player-title", textContent: `${link.dataset.stream}, ${link.textContent}` });
+  const title = element("h2", { id: "player-title", textContent: link.getAttribute("aria-label") });
   const dialog = element("dialog", { id: "player" }, title, video, said, close);
   dialog.setAttribute("aria-labelledby", title.id);
   video.onplaying = () => say("");
   // A key in the page's own address opens the streams that it is about, too.
-  const url = link.href + location.search;
+  const url = new URL(link.href);
+  new URLSearchParams(location.search).forEach((value, key) => url.searchParams.append(key, value));
   const native = video.canPlayType("application/vnd.apple.mpegurl") !== "";
   const begin = link.dataset.play === "flv" ? playFlv : native ? playNative : playHls;
-  const begun = begin(video, url, say).catch((error) => say(error.message));
+  const begun = begin(video, url.href, say).catch((error) => say(error.message));
   close.onclick = () => dialog.close();
   dialog.onclose = async () => {
     dialog.remove();
