@@ -82,7 +82,7 @@ fn hub(server: &Arc<Server>, path: &StreamPath, takeover: bool) -> Result<Sink, 
         return Err(busy(Busy));
     }
     let config = server.config();
-    let disk = match &config.default_vhost.hls {
+    let disk = match &config.vhost(path.vhost()).hls {
         Some(settings) => Some((settings, server.hls.claim(settings, path, takeover)?)),
         None => None,
     };
@@ -171,8 +171,8 @@ impl Publication {
             )
             .map_err(|denial| Refusal::bad_name(denial.to_string()))?;
         let config = server.config();
-        let config = &config.default_vhost.publish;
-        let sink = if server.is_edge() {
+        let config = &config.vhost(request.path.vhost()).publish;
+        let sink = if server.is_edge(&request.path.to_string()) {
             let forwarder = server
                 .edge
                 .forward(server, connection, request, session.via())?;

@@ -11,6 +11,8 @@ use crate::limits;
 pub struct Request<'a> {
     /// What is asked for.
     pub method: Method,
+    /// The host that is asked, and its port; of the target, or `Host` [HTTP §7.2].
+    pub host: Option<&'a str>,
     /// The target without scheme, authority and query; `*` only of OPTIONS. Not decoded.
     pub path: &'a str,
     /// What follows `?`.
@@ -128,10 +130,11 @@ impl<'a> Request<'a> {
         {
             return Err(HttpError::Body);
         }
-        let target = origin_form(target, method).ok_or(HttpError::Malformed)?;
+        let (authority, target) = origin_form(target, method).ok_or(HttpError::Malformed)?;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Ok(Self {
             method,
+            host: authority.or_else(|| fields.text("host")),
             path,
             query,
             keep_alive: !fields.connection("close")
@@ -216,16 +219,21 @@ impl<'a> Fields<'_, 'a> {
     }
 }
 
-/// The target from its path on [HTTP §7.1]: clients that take us for a proxy send all of the URL.
-fn origin_form(target: &str, method: Method) -> Option<&str> {
+/// The target from its path on [HTTP §7.1], and its authority: clients that take us for a proxy send
+/// all of the URL.
+fn origin_form(target: &str, method: Method) -> Option<(Option<&str>, &str)> {
     if target.starts_with('/') || (target == "*" && method == Method::Options) {
-        return Some(target);
+        return Some((None, target));
     }
     let (scheme, rest) = target.split_once("://")?;
     if !scheme.eq_ignore_ascii_case("http") {
         return None;
     }
-    Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"))
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at_checked(at)?,
+        None => (rest, "/"),
+    };
+    Some((Some(authority), path))
 }
 
 /// Digits; the largest number if they say more.

@@ -58,7 +58,7 @@ fn render(server: &Server) -> String {
     let config = server.config();
     let page = render::Page {
         processes: &[Overview::of(server)],
-        remux: config.default_vhost.remux,
+        remux: config.all_vhosts().any(|(_, vhost)| vhost.remux),
         manages: false,
     };
     page.render()
