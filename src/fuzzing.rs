@@ -8,6 +8,7 @@ use crate::limits;
 use crate::wire::aac::AudioSpecificConfig;
 use crate::wire::announcement::Announcement;
 use crate::wire::avc::Configuration;
+use crate::wire::codec::{self, Metadata};
 use crate::wire::flv::{Tag, TagKind};
 use crate::wire::http::{self, HttpError, Part};
 use crate::wire::http_path::{HttpPath, Kind};
@@ -16,7 +17,7 @@ use crate::wire::name::{Name, StreamPath, StreamRequest, vhost_of};
 use crate::wire::reader::Reader;
 use crate::wire::url::Url;
 use crate::wire::vhost::VhostName;
-use crate::wire::{aggregate, amf0, flv};
+use crate::wire::{aggregate, amf0, flv, sps};
 
 mod chunk;
 mod config;
@@ -25,6 +26,8 @@ mod mpegts;
 pub mod reference;
 mod segmenter;
 mod session;
+#[cfg(feature = "from-srs")]
+mod srs_conf;
 
 pub use chunk::{chunk, chunk_differential, chunk_roundtrip};
 pub use config::config;
@@ -32,6 +35,8 @@ pub use handshake::handshake;
 pub use mpegts::mpegts;
 pub use segmenter::{playlist, segmenter};
 pub use session::{client_session, command, session};
+#[cfg(feature = "from-srs")]
+pub use srs_conf::srs_conf;
 
 /// What was decoded can be encoded and means the same again, and is not larger than what came.
 pub fn amf0(data: &[u8]) {
@@ -113,6 +118,27 @@ pub fn aac(data: &[u8]) {
         assert_eq!(empty_at(length), first);
     }
     assert_eq!(empty_at(8185), None);
+}
+
+/// What is shown of a sequence header's picture is within bounds, or zero; and what follows the
+/// header does not change it. The metadata of a stream may be anything.
+pub fn sps(data: &[u8]) {
+    let metadata = Metadata::decode(data);
+    for codec in [
+        codec::video(Some(data), &metadata).map(|video| video.codec),
+        codec::audio(Some(data), &metadata).map(|audio| audio.codec),
+    ] {
+        assert!(codec.is_none_or(|name| name.len() <= 16 && !name.is_empty()));
+    }
+    let picture = sps::of_sequence_header(data);
+    let sizes = picture.map(|picture| [picture.width, picture.height]);
+    let [width, height] = sizes.unwrap_or_default();
+    assert!(width.max(height) <= limits::MAX_PICTURE_LENGTH);
+    assert_eq!(width == 0, height == 0);
+    if picture.is_some() {
+        let longer = [data, &[0xff]].concat();
+        assert_eq!(sps::of_sequence_header(&longer), picture);
+    }
 }
 
 /// A frame grows by start codes and parameter sets only, and it is whole or leaves no trace. The

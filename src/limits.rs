@@ -446,3 +446,22 @@ pub const MAX_PICTURE_LENGTH: u32 = 16_384;
 pub const RATE_SAMPLE_TIME: Duration = Duration::from_secs(10);
 /// … over so many of them: SRS shows 30 s.
 pub const RATE_SAMPLES: usize = 3;
+
+/// Length of the API's user name and of its password.
+pub const MAX_LOGIN_LENGTH: usize = 128;
+
+/// Connections to the API: these do not count among others, so that players cannot lock the operator
+/// out. Dashboards, scrapers and people are few.
+pub const MAX_API_CONNECTIONS: usize = 32;
+
+/// Bytes that a sibling says of itself: some 700 for each client.
+pub const MAX_OVERVIEW_BYTES: usize = 16 * 1024 * 1024;
+
+/// For one to say so. Longer, and it is left out.
+pub const SIBLING_OVERVIEW_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Siblings that are asked at a time.
+pub const MAX_SIBLINGS_ASKED: usize = 64;
+
+/// Streams with a line of their own in the metrics: each makes several series in Prometheus.
+pub const MAX_METRIC_STREAMS: usize = 1000;

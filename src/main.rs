@@ -4,13 +4,15 @@ use core::fmt::Display;
 use core::time::Duration;
 use std::ffi::OsString;
 use std::io::{Write, stderr, stdout};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use lexopt::Arg;
-use srs_lite::config::{self, Config};
+use srs_lite::config::{self, Config, ListenAddress};
+use srs_lite::server::features;
 use srs_lite::server::log::Log;
 use srs_lite::server::notify::Notifier;
 use srs_lite::server::pid::PidFile;
@@ -27,6 +29,8 @@ srs-lite, a small RTMP relay: edges and origins that share one port.
 
   srs-lite -c FILE       run with the configuration of FILE, in the foreground
   srs-lite -t -c FILE    test FILE, and neither run nor bind a port
+  srs-lite --status [-c FILE]
+                         show what runs with FILE, or with the default configuration
   srs-lite --from-srs FILE
                          say a configuration of SRS in the words of srs-lite
   srs-lite -v            show the version
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Command::Test(path) => Config::load(&path)
             .map_err(said)
             .and_then(|_| say(&format!("{}: ok\n", path.display()))),
+        Command::Status(path) => status(path).and_then(|text| say(&text)),
         #[cfg(feature = "from-srs")]
         Command::FromSrs(path) => srs_lite::from_srs::convert_file(&path)
             .map_err(said)
@@ -71,6 +76,7 @@ enum Command {
     Help,
     Version,
     Test(PathBuf),
+    Status(Option<PathBuf>),
     #[cfg(feature = "from-srs")]
     FromSrs(PathBuf),
     Run(PathBuf),
@@ -79,7 +85,7 @@ enum Command {
 fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_iter(arguments);
     let mut file = None;
-    let mut is_test = false;
+    let (mut is_test, mut is_status) = (false, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
@@ -87,12 +93,14 @@ fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, lex
             #[cfg(feature = "from-srs")]
             Arg::Long("from-srs") => return Ok(Command::FromSrs(parser.value()?.into())),
             Arg::Short('t') => is_test = true,
+            Arg::Long("status") => is_status = true,
             Arg::Short('c') if file.is_none() => file = Some(PathBuf::from(parser.value()?)),
             Arg::Short('c') => return Err("`-c` is there twice".into()),
             Arg::Short(_) | Arg::Long(_) | Arg::Value(_) => return Err(argument.unexpected()),
         }
     }
     match file {
+        file if is_status => Ok(Command::Status(file)),
         Some(file) if is_test => Ok(Command::Test(file)),
         Some(file) => Ok(Command::Run(file)),
         None => Err("`-c FILE` is missing".into()),
@@ -113,8 +121,13 @@ fn run((mut source, mut config): (Source, Config)) -> Result<(), String> {
     if let Some(http) = &config.http_server {
         listeners.extend(port::bind(Protocol::Http, &http.listen).map_err(said)?);
     }
+    if let Some(api) = &config.http_api {
+        listeners.extend(port::bind(Protocol::Api, &api.listen).map_err(said)?);
+    }
     let identity = identity(&config).map_err(said)?;
-    let meeting = run_dir(&config, &listeners, identity.as_ref());
+    let bound = listeners.iter().filter(|at| at.protocol == Protocol::Rtmp);
+    let bound = bound.map(|at| at.address);
+    let meeting = run_dir(&config, bound, identity.as_ref());
     if let Some(path) = &meeting {
         RunDir::create(path, identity.as_ref()).map_err(said)?;
     }
@@ -143,6 +156,7 @@ fn run((mut source, mut config): (Source, Config)) -> Result<(), String> {
     if let Some(siblings) = &siblings {
         listeners.push(siblings.listen().map_err(said)?);
     }
+    warn_of_open_api(&config, &ports);
     let running = server::start(config, listeners, siblings, &allowed).map_err(said)?;
     let mut notifier = Notifier::from_environment();
     notifier.ready();
@@ -158,6 +172,46 @@ fn run((mut source, mut config): (Source, Config)) -> Result<(), String> {
     Ok(())
 }
 
+/// What the processes say that run with a configuration.
+fn status(path: Option<PathBuf>) -> Result<String, String> {
+    let status =
+        features::STATUS.ok_or("this build has no api: build it with the feature `api`")?;
+    let config = match path {
+        Some(path) => Config::load(&path),
+        None => Config::parse("", ""),
+    };
+    let config = config.map_err(said)?;
+    let identity = identity(&config).map_err(said)?;
+    // On a machine without IPv6, a port alone is one of IPv4.
+    let meeting = [IpAddr::from([0; 16]), IpAddr::from([0; 4])]
+        .into_iter()
+        .find_map(|every| {
+            let bound = |at: &ListenAddress| SocketAddr::new(at.ip.unwrap_or(every), at.port);
+            let path = run_dir(&config, config.listen.iter().map(bound), identity.as_ref());
+            path.filter(|path| path.exists())
+        });
+    let meeting = meeting.ok_or("no process runs: there is no run_dir")?;
+    // It is theirs alone.
+    if let Some(identity) = identity {
+        identity.assume().map_err(said)?;
+    }
+    status(&Siblings::join(&meeting).map_err(said)?)
+}
+
+/// Whoever reaches the API may end clients.
+fn warn_of_open_api(config: &Config, ports: &[(Protocol, SocketAddr)]) {
+    let is_guarded = config
+        .http_api
+        .as_ref()
+        .is_some_and(|api| api.auth.is_some());
+    for (protocol, address) in ports {
+        let is_reachable = !address.ip().to_canonical().is_loopback();
+        if *protocol == Protocol::Api && is_reachable && !is_guarded {
+            log::warn!("the API at {address} asks nobody for a password: set [http_api.auth]");
+        }
+    }
+}
+
 /// Whom the process becomes, if that is configured.
 fn identity(config: &Config) -> Result<Option<Identity>, PrivilegeError> {
     let user = config.user.as_deref();
@@ -168,20 +222,13 @@ fn identity(config: &Config) -> Result<Option<Identity>, PrivilegeError> {
 /// Where the processes of our port meet, if they do.
 fn run_dir(
     config: &Config,
-    listeners: &[port::Listener],
+    bound: impl Iterator<Item = SocketAddr>,
     identity: Option<&Identity>,
 ) -> Option<PathBuf> {
     match &config.run_dir {
         config::RunDir::Nowhere => None,
         config::RunDir::At(path) => Some(path.clone()),
-        config::RunDir::Auto => {
-            let address = listeners
-                .iter()
-                .filter(|at| at.protocol == Protocol::Rtmp)
-                .map(|at| at.address)
-                .min()?;
-            Some(run_dir::default_path(Identity::uid(identity), address))
-        }
+        config::RunDir::Auto => Some(run_dir::default_path(Identity::uid(identity), bound.min()?)),
     }
 }
 

@@ -120,7 +120,7 @@ fn another_protocol_is_closed_at_once() {
         connection.send_raw(&[first]).unwrap();
         let mut answer = Vec::new();
         connection.socket().read_to_end(&mut answer).unwrap();
-        assert_eq!(answer, []);
+        assert!(answer.is_empty());
     }
 }
 

@@ -27,6 +27,7 @@ files_of() { # target
     playlist) echo wire/m3u8.rs ;;
     segmenter) echo hls ;;
     session) echo session/server.rs session/connect.rs session/media.rs hub/registry.rs ;;
+    srs_conf) echo from_srs ;;
     *) echo "wire/$1.rs" ;;
     esac
 }

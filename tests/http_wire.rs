@@ -23,6 +23,7 @@ fn a_request_is_taken_off_the_front() {
         path: "/a",
         query: "",
         keep_alive: true,
+        authorization: None,
         range: Some("bytes=1-"),
         if_range: None,
         if_none_match: Some("\"a\""),

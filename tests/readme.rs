@@ -83,7 +83,7 @@ fn rows(readme: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// The value of `block.key` as `conf/full.conf` has it.
 fn default<'a>(full: &'a str, path: &str) -> &'a str {
-    let (block, key) = path.split_once('.').unwrap_or(("", path));
+    let (block, key) = path.rsplit_once('.').unwrap_or(("", path));
     let mut current = "";
     for line in full.lines() {
         if let Some(name) = line.strip_prefix('[') {

@@ -27,7 +27,7 @@ fn mp3_is_taken_as_it_is() {
     for (rate, stream_type) in [(44_100, 3), (22_050, 4)] {
         let mut recording = Recording::new(1);
         let tags = media::tags(&media::mp3_flv(rate));
-        let mut sent = Vec::new();
+        let mut sent: Vec<u8> = Vec::new();
         for tag in tags.iter().filter(|tag| tag.type_id == 8) {
             recording.audio(tag.timestamp, &tag.payload).unwrap();
             sent.extend(&tag.payload[1..]);

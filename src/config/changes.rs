@@ -51,6 +51,16 @@ const FIXED: &[Fixed] = &[
             new.listen.clone_from(&now.listen);
         }
     }),
+    Fixed {
+        key: "http_api.enabled",
+        blocks: &["http_api."],
+        keep: |new, now| new.http_api.clone_from(&now.http_api),
+    },
+    fixed("http_api.listen", |new, now| {
+        if let Some((new, now)) = new.http_api.as_mut().zip(now.http_api.as_ref()) {
+            new.listen.clone_from(&now.listen);
+        }
+    }),
 ];
 
 const fn fixed(key: &'static str, keep: fn(&mut Config, &Config)) -> Fixed {

@@ -10,7 +10,7 @@ use super::error::ConfigError;
 use super::{keys, srs};
 
 /// What it says is not repeated in messages.
-const SECRET: &str = "security.keys";
+const SECRETS: [&str; 2] = ["security.keys", "http_api.auth.password"];
 
 /// The block of the vhosts' blocks.
 const VHOST: &str = "vhost";
@@ -285,7 +285,7 @@ impl<'a> Document<'a> {
     }
 
     fn unexpected(&self, key: &str, expected: &str, value: &Spanned<DeValue<'_>>) -> ConfigError {
-        let found = if key == SECRET {
+        let found = if SECRETS.contains(&key) {
             "something else".to_owned()
         } else {
             describe(value.get_ref())

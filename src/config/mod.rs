@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::limits;
 
+pub use self::api::{HttpApi, Login};
 pub use self::changes::{Changes, Values};
 use self::document::Document;
 pub use self::error::ConfigError;
@@ -18,6 +19,7 @@ use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
 pub use self::vhost::{Hls, MergeTime, Play, Publish, Republish, Vhost};
 
+mod api;
 mod changes;
 mod cluster;
 mod document;
@@ -59,6 +61,10 @@ pub struct Config {
     pub default_vhost: Vhost,
     /// The others, by their names, which are in lower case.
     pub vhosts: BTreeMap<String, Vhost>,
+    /// Whether the API is served, and how.
+    pub http_api: Option<HttpApi>,
+    /// Between two lines of the log that say how much there is; zero: there are none.
+    pub pithy_print: Duration,
 }
 
 impl Config {

@@ -7,26 +7,26 @@ use std::path::PathBuf;
 use log::LevelFilter;
 use toml::de::DeValue;
 
+use super::api::http_api;
 use super::document::Document;
 use super::vhost::vhosts;
 use super::{Config, HttpServer, ListenAddress, Log, RunDir, value};
 
 /// Switches of what a build can be without: key, feature, and whether this build has it.
-const FEATURES: &[(&str, &str, bool)] = &[("http_server.index", "page", cfg!(feature = "page"))];
+const FEATURES: &[(&str, &str, bool)] = &[
+    ("http_api.enabled", "api", cfg!(feature = "api")),
+    ("http_server.index", "page", cfg!(feature = "page")),
+];
 
 /// The configuration of a file; mistakes stay with the document.
 pub(super) fn config(file: &mut Document<'_>) -> Config {
-    for (key, feature, _) in FEATURES.iter().filter(|(.., is_built)| !is_built) {
-        if file.is_on(key) {
-            let message =
-                format!("this build has no {feature}: build it with the feature `{feature}`");
-            file.refuse(key, &message);
-        }
-    }
-    let listen = listen(file, "listen", 1935);
+    refuse_missing_features(file);
+    let listen = listen(file, "listen", at_port(1935));
+    let (user, group) = identity(file);
     let http_server = http_server(file, &listen);
     let (default_vhost, vhosts) = vhosts(file, &listen, http_server.is_some());
-    let (user, group) = identity(file);
+    let mut taken = listen.clone();
+    taken.extend(http_server.iter().flat_map(|http| &http.listen));
     Config {
         max_connections: file.read(
             "max_connections",
@@ -68,11 +68,32 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
             |value| value::milliseconds(value, 0..=86_400_000),
         ),
         log: log(file),
+        pithy_print: pithy_print(file),
+        http_api: http_api(file, &taken),
         http_server,
         default_vhost,
         vhosts,
         listen,
     }
+}
+
+fn refuse_missing_features(file: &mut Document<'_>) {
+    for (key, feature, _) in FEATURES.iter().filter(|(.., is_built)| !is_built) {
+        if file.is_on(key) {
+            let message =
+                format!("this build has no {feature}: build it with the feature `{feature}`");
+            file.refuse(key, &message);
+        }
+    }
+}
+
+fn pithy_print(file: &mut Document<'_>) -> Duration {
+    let expected = "milliseconds from 1000 to 3600000, or 0 (never)";
+    let default = Duration::from_secs(10);
+    file.read("pithy_print_ms", default, expected, |value| {
+        let time = value::milliseconds(value, 0..=3_600_000)?;
+        (time.is_zero() || time.as_secs() > 0).then_some(time)
+    })
 }
 
 /// The number of a key that may say `"auto"` instead.
@@ -108,8 +129,17 @@ fn name(file: &mut Document<'_>, key: &'static str) -> Option<String> {
     })
 }
 
-fn listen(file: &mut Document<'_>, key: &'static str, port: u16) -> Vec<ListenAddress> {
-    let default = ListenAddress { ip: None, port };
+/// A port, at every address.
+const fn at_port(port: u16) -> ListenAddress {
+    ListenAddress { ip: None, port }
+}
+
+pub(super) fn listen(
+    file: &mut Document<'_>,
+    key: &'static str,
+    default: ListenAddress,
+) -> Vec<ListenAddress> {
+    let port = default.port;
     let expected = "a port (1935), an address and port (\"192.168.1.170:1935\", \"[::1]:1935\"), \
                     or a list of either";
     let listen = file.read_list(key, vec![default], expected, value::listen_address);
@@ -156,7 +186,7 @@ fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpSe
     let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
     let enabled = switch("http_server.enabled");
     let index = switch("http_server.index");
-    let listen = listen(file, "http_server.listen", 8080);
+    let listen = listen(file, "http_server.listen", at_port(8080));
     let dir = PathBuf::from("./html");
     let dir = file.read("http_server.dir", dir, "the path of a directory", |value| {
         let path = value.as_str().filter(|path| !path.is_empty())?;

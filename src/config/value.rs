@@ -55,6 +55,13 @@ pub(super) fn url_prefix<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
     (plain && !text.starts_with('#')).then_some(text)
 }
 
+/// Characters of ASCII that can be seen, and spaces, at most so many.
+pub(super) fn printable<'a>(value: &'a DeValue<'_>, most: usize) -> Option<&'a str> {
+    let text = value.as_str().filter(|text| text.len() <= most)?;
+    let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    plain.then_some(text)
+}
+
 /// Milliseconds within `range`.
 pub(super) fn milliseconds(value: &DeValue<'_>, range: RangeInclusive<u64>) -> Option<Duration> {
     number(value, range).map(Duration::from_millis)

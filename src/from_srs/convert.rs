@@ -16,14 +16,21 @@ const DEFAULT_VHOST: &str = "__defaultVhost__";
 /// Why what SRS's file says a second time is left out.
 const SECOND: &str = "SRS looks at the first one only";
 
+/// Beside what the file leaves out and SRS has otherwise than srs-lite.
+const DEFAULT: &str = "SRS's default";
+
+/// Beside what a vhost leaves out, and has from the default vhost here.
+const OWN: &str = "in SRS, what the default vhost says does not count here";
+
 /// The lines of a whole file, which is at `place`.
 pub(super) fn lines(directives: &[Directive], place: &Place) -> Vec<Line> {
-    let vhosts = directives.iter().filter(|directive| is_vhost(directive));
-    let default = vhosts.clone().find(|vhost| vhost.arg() == DEFAULT_VHOST);
-    let default_block = default.map_or_else(Vec::new, block_of_vhost);
+    let mut vhosts = directives.iter().filter(|directive| is_vhost(directive));
+    let default = vhosts.find(|vhost| vhost.arg() == DEFAULT_VHOST);
+    let block = default.map_or_else(Vec::new, block_of_vhost);
+    let is_there = default.is_some() && !is_off(&block);
     let inherited = Inherited {
-        says: said(&default_block),
-        decides: security::decides(named(&default_block, "security")),
+        says: said(&block),
+        decides: rules("", is_there, &block, place).decides(),
     };
     let (mut top, mut tables) = (Vec::new(), Vec::new());
     let mut seen = BTreeSet::new();
@@ -47,10 +54,7 @@ pub(super) fn lines(directives: &[Directive], place: &Place) -> Vec<Line> {
         }
     }
     if default.is_none() {
-        let note = "The file has no default vhost, and SRS refuses who asks for none of its vhosts. \
-                    Here they are served.";
-        tables.extend([Line::Blank, Line::Note(note.to_owned())]);
-        tables.extend(security::table("", None, place, false));
+        tables.extend(rules("", false, &[], place).table(false));
     }
     top.extend(tables);
     top
@@ -67,9 +71,11 @@ struct Inherited {
 fn vhost(vhost: &Directive, inherited: &Inherited) -> Vec<Line> {
     let block = block_of_vhost(vhost);
     let is_default = vhost.arg() == DEFAULT_VHOST;
-    let says = (!is_default).then_some(&inherited.says);
-    let inherits = !is_default && !inherited.decides;
-    let enabled = named(&block, "enabled").filter(|enabled| enabled.block.is_none());
+    // Nothing of it matters where nobody gets in.
+    let is_off = is_off(&block);
+    let says = (!is_default && !is_off).then_some(&inherited.says);
+    let inherits = !is_default && (is_off || !inherited.decides);
+    let enabled = enabled(&block);
     let mut lines = Vec::new();
     let mut prefix = String::new();
     if !is_default {
@@ -81,12 +87,8 @@ fn vhost(vhost: &Directive, inherited: &Inherited) -> Vec<Line> {
                 .flat_map(|enabled| key("vhost.", enabled)),
         );
         prefix = format!("{name}.");
-    } else if let Some(enabled) = enabled {
-        lines.extend(lost(
-            enabled,
-            "the default vhost is always there; remove what it allows",
-        ));
     }
+    let rules = rules(&prefix, !(is_default && is_off), &block, &vhost.place);
     let mut seen = BTreeSet::new();
     for directive in &block {
         let name = directive.name.as_str();
@@ -99,24 +101,47 @@ fn vhost(vhost: &Directive, inherited: &Inherited) -> Vec<Line> {
         } else if !seen.insert(name) {
             lost(directive, SECOND)
         } else if name == "security" {
-            security::table(&prefix, Some(directive), &vhost.place, inherits)
+            rules.table(inherits)
         } else {
             table(&prefix, name, directive, says)
         });
     }
-    for name in keys::blocks_of_vhost() {
-        if !seen.contains(name) {
-            let unsaid = unsaid(name, None, says, &vhost.place);
-            if !unsaid.is_empty() {
-                lines.extend([Line::Blank, Line::Table(format!("{prefix}{name}"))]);
-                lines.extend(unsaid);
-            }
+    for name in keys::blocks_of_vhost().filter(|name| !seen.contains(name)) {
+        let unsaid = unsaid(name, None, says, &vhost.place);
+        if !unsaid.is_empty() {
+            lines.extend([Line::Blank, Line::Table(format!("{prefix}{name}"))]);
+            lines.extend(unsaid);
         }
     }
     if !seen.contains("security") {
-        lines.extend(security::table(&prefix, None, &vhost.place, inherits));
+        lines.extend(rules.table(inherits));
     }
     lines
+}
+
+/// Who may publish and play in a vhost.
+fn rules<'a>(
+    prefix: &'a str,
+    is_open: bool,
+    block: &'a [Directive],
+    place: &'a Place,
+) -> security::Vhost<'a> {
+    security::Vhost {
+        prefix,
+        is_open,
+        block: block.iter().find(|directive| directive.name == "security"),
+        place,
+    }
+}
+
+/// Whether the vhost is there, as it says itself.
+fn enabled(block: &[Directive]) -> Option<&Directive> {
+    let mut own = block.iter().filter(|directive| directive.block.is_none());
+    own.find(|directive| directive.name == "enabled")
+}
+
+fn is_off(block: &[Directive]) -> bool {
+    enabled(block).is_some_and(|enabled| enabled.arg() == "off")
 }
 
 /// The table of a block, which is called `path` in its vhost.
@@ -137,15 +162,17 @@ fn table(
             true => keys::is_block(&path),
             false => keys::kind(&path).is_some(),
         };
-        if !is_ours {
-            lines.extend(lost(directive, &reason(&path)));
+        // Below what is no block.
+        let into = if has_block { &mut tables } else { &mut lines };
+        into.extend(if !is_ours {
+            lost(directive, &reason(&path))
         } else if !seen.insert(&directive.name) {
-            lines.extend(lost(directive, SECOND));
+            lost(directive, SECOND)
         } else if has_block {
-            tables.extend(table(prefix, &path, directive, None));
+            table(prefix, &path, directive, None)
         } else {
-            lines.extend(key(&begin, directive));
-        }
+            key(&begin, directive)
+        });
     }
     lines.extend(unsaid(path, Some(block), says, &block.place));
     lines.extend(tables);
@@ -167,18 +194,18 @@ fn unsaid(
     let is_on = block
         .and_then(|block| block.get("enabled"))
         .is_some_and(|enabled| enabled.arg() == "on");
-    let key = |name: &str, value: &str| {
+    let key = |name: &str, value: &str, note| {
         Line::Key(Key {
             name: name.to_owned(),
             value: value.to_owned(),
-            note: Some("SRS's default"),
+            note: Some(note),
             place: place.clone(),
             guards: false,
         })
     };
     let mut lines = Vec::new();
     if path == "http_server" && is_on && !is_said("dir") {
-        lines.push(key("dir", keys::HTML));
+        lines.push(key("dir", keys::HTML, DEFAULT));
     }
     let can_be_off = keys::kind(&format!("{path}.enabled")).is_some();
     for (name, default) in keys::defaults(path) {
@@ -186,9 +213,13 @@ fn unsaid(
             .and_then(|says| says.get(&format!("{path}.{name}")))
             .is_some_and(|value| value != default);
         let counts = is_on || !can_be_off || name == "enabled";
-        let is_elsewhere = name == "hls_path" && is_on;
-        if !is_said(name) && (is_elsewhere || (is_inherited && counts)) {
-            lines.push(key(name, default));
+        if is_said(name) {
+            continue;
+        }
+        if name == "hls_path" && is_on {
+            lines.push(key(name, default, DEFAULT));
+        } else if is_inherited && counts {
+            lines.push(key(name, default, OWN));
         }
     }
     lines
@@ -212,7 +243,12 @@ fn key(begin: &str, directive: &Directive) -> Vec<Line> {
 
 /// The comments that a directive becomes: itself, and what stands in its block.
 fn lost(directive: &Directive, why: &str) -> Vec<Line> {
-    let mut lines = vec![Line::Lost(format!("{}: {why}", shown(directive)))];
+    let mut lines = Vec::new();
+    // A block may stand behind a table that it is no part of.
+    if directive.block.is_some() {
+        lines.push(Line::Blank);
+    }
+    lines.push(Line::Lost(format!("{}: {why}", shown(directive))));
     inside(directive, "    ", &mut lines);
     lines
 }
@@ -249,8 +285,4 @@ fn is_vhost(directive: &Directive) -> bool {
 
 fn block_of_vhost(vhost: &Directive) -> Vec<Directive> {
     modern(vhost.block.as_deref().unwrap_or_default())
-}
-
-fn named<'a>(directives: &'a [Directive], name: &str) -> Option<&'a Directive> {
-    directives.iter().find(|directive| directive.name == name)
 }

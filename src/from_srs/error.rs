@@ -44,10 +44,13 @@ impl SrsError {
 impl fmt::Display for SrsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { file, line, column } = &self.place;
-        match line {
-            0 => write!(f, "{file}: {}", self.message),
-            line => write!(f, "{file}:{line}:{column}: {}", self.message),
-        }
+        let place = match line {
+            0 => file.to_string(),
+            line => format!("{file}:{line}:{column}"),
+        };
+        // A word in quotes may hold a tab.
+        let text = format!("{place}: {}", self.message);
+        f.write_str(&text.replace(char::is_control, "?"))
     }
 }
 

@@ -1,128 +1,148 @@
 //! `security`, where what a file leaves out means something else in SRS.
 
 use super::error::Place;
-use super::keys;
 use super::output::{Key, Line};
 use super::syntax::Directive;
+use super::{keys, shown};
 use crate::config::Config;
 
 /// Who may publish and play, as the files that come with srs-lite have it.
 const SHIPPED: [&str; 3] = ["publish loopback", "publish private", "play all"];
 
-/// Whether the block of a vhost decides anything in SRS.
-pub(super) fn decides(block: Option<&Directive>) -> bool {
-    block.is_some_and(|block| block.get("enabled").is_some())
+/// A vhost whose rules are to be written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Vhost<'a> {
+    /// What the names of its tables begin with; empty: it is the default vhost.
+    pub(super) prefix: &'a str,
+    /// Whether anybody gets in.
+    pub(super) is_open: bool,
+    /// Its block.
+    pub(super) block: Option<&'a Directive>,
+    /// The vhost.
+    pub(super) place: &'a Place,
 }
 
-/// The table of a vhost that begins with `prefix`. `inherits`: nothing has to be said where nothing is
-/// decided, since the default vhost says the same.
-pub(super) fn table(
-    prefix: &str,
-    block: Option<&Directive>,
-    place: &Place,
-    inherits: bool,
-) -> Vec<Line> {
-    let place = block.map_or(place, |block| &block.place);
-    let key = |name: &str, value: String, note| {
+impl<'a> Vhost<'a> {
+    /// Whether it says who may publish and play: what SRS's other vhosts do not have from it.
+    pub(super) fn decides(self) -> bool {
+        !self.is_open || self.enabled().is_some()
+    }
+
+    fn enabled(self) -> Option<&'a Directive> {
+        self.block.and_then(|block| block.get("enabled"))
+    }
+
+    /// The table. `inherits`: the default vhost decides nothing, so that nothing has to be said again.
+    pub(super) fn table(self, inherits: bool) -> Vec<Line> {
+        let is_on = self.enabled().map(|enabled| enabled.arg() == "on");
+        let rules = Rules::of(self.block, is_on == Some(true) && self.is_open);
+        if self.is_open && is_on.is_none() && inherits && rules.lost.is_empty() {
+            return Vec::new();
+        }
+        let mut lines = vec![Line::Blank, Line::Table(format!("{}security", self.prefix))];
+        let shipped = SHIPPED.map(str::to_owned);
+        let everybody = ["publish all", "play all"].map(str::to_owned);
+        match is_on {
+            _ if !self.is_open => {
+                let note = "SRS refuses who asks for none of the file's vhosts.";
+                lines.push(Line::Note(note.to_owned()));
+                lines.push(self.key("deny", list(&everybody), None));
+            }
+            Some(true) => {
+                lines.push(self.key("enabled", "true".to_owned(), None));
+                lines.push(self.key("allow", list(&rules.allow), rules.allow_note));
+                lines.push(self.key("deny", list(&rules.deny), rules.deny_note));
+            }
+            Some(false) => lines.push(self.key("enabled", "false".to_owned(), None)),
+            None => {
+                let note = "SRS lets everybody publish where nothing is said. That would be \
+                            \"publish all\".";
+                lines.push(Line::Note(note.to_owned()));
+                // The default vhost has the first and the last already.
+                if !self.prefix.is_empty() {
+                    lines.push(self.key("enabled", "true".to_owned(), None));
+                }
+                lines.push(self.key("allow", list(&shipped), None));
+                if !self.prefix.is_empty() {
+                    lines.push(self.key("deny", "[]".to_owned(), None));
+                }
+            }
+        }
+        lines.extend(rules.lost);
+        lines
+    }
+
+    fn key(self, name: &str, value: String, note: Option<&'static str>) -> Line {
         Line::Key(Key {
             name: name.to_owned(),
             value,
             note,
-            place: place.clone(),
+            place: self.block.map_or(self.place, |block| &block.place).clone(),
             guards: true,
         })
-    };
-    let list = |rules: &[String]| keys::list(rules.iter().map(|rule| keys::quoted(rule)));
-    let mut lines = vec![Line::Blank, Line::Table(format!("{prefix}security"))];
-    let enabled = block.and_then(|block| block.get("enabled"));
-    let is_on = enabled.is_some_and(|enabled| enabled.arg() == "on");
-    let rules = Rules::of(block, is_on);
-    match enabled {
-        Some(_) if is_on => {
-            lines.push(key("enabled", "true".to_owned(), None));
-            lines.push(key("allow", list(&rules.allow), rules.note()));
-            lines.push(key("deny", list(&rules.deny), rules.note()));
-        }
-        Some(_) => lines.push(key("enabled", "false".to_owned(), None)),
-        None if inherits && rules.lost.is_empty() => return Vec::new(),
-        None => {
-            let note = "SRS lets everybody publish, if nothing says otherwise. That would be \
-                        \"publish all\".";
-            lines.push(Line::Note(note.to_owned()));
-            let shipped = SHIPPED.map(str::to_owned);
-            // The default vhost has these already.
-            if !prefix.is_empty() {
-                lines.push(key("enabled", "true".to_owned(), None));
-                lines.push(key("deny", "[]".to_owned(), None));
-            }
-            lines.push(key("allow", list(&shipped), None));
-        }
     }
-    lines.extend(rules.lost);
-    lines
+}
+
+fn list(rules: &[String]) -> String {
+    keys::list(rules.iter().map(|rule| keys::quoted(rule)))
 }
 
 /// What SRS makes of the rules of a block.
 #[derive(Default)]
 struct Rules {
     allow: Vec<String>,
+    allow_note: Option<&'static str>,
     deny: Vec<String>,
-    /// What it does not look at.
+    deny_note: Option<&'static str>,
+    /// What SRS does not look at.
     lost: Vec<Line>,
-    /// Some of these stand in the place of none.
-    completed: bool,
 }
 
 impl Rules {
     fn of(block: Option<&Directive>, is_on: bool) -> Self {
         let mut rules = Self::default();
-        let (mut allows, mut denies) = (0_usize, 0_usize);
+        let (mut allows, mut denies) = (false, false);
         for directive in block.iter().flat_map(|block| block.block.iter().flatten()) {
-            let args = directive.args.get(..2).unwrap_or_default().join(" ");
-            let (list, count) = match directive.name.as_str() {
+            let rule = directive.args.get(..2).unwrap_or_default().join(" ");
+            let list = match directive.name.as_str() {
+                "allow" => {
+                    allows = true;
+                    Some(&mut rules.allow)
+                }
+                "deny" => {
+                    denies = true;
+                    Some(&mut rules.deny)
+                }
                 "enabled" => continue,
-                "allow" => (&mut rules.allow, &mut allows),
-                "deny" => (&mut rules.deny, &mut denies),
-                _ => {
-                    let what = super::shown(directive);
-                    let text = format!("{what}: SRS has `allow` and `deny` here");
-                    rules.lost.push(Line::Lost(text));
+                _ => None,
+            };
+            let why = match list {
+                Some(list) if is_on && is_rule(&rule) => {
+                    list.push(rule);
                     continue;
                 }
+                Some(_) if is_on => "it is about no address, in SRS either",
+                Some(_) => "without `enabled on` SRS does not look at it",
+                None => "SRS does not know it",
             };
-            *count = count.saturating_add(1);
-            let why = match is_on {
-                true if is_rule(&args) => {
-                    list.push(args);
-                    continue;
-                }
-                true => "it is about no address, in SRS either",
-                false => "without `enabled on` SRS does not look at it",
-            };
-            let text = format!("{}: {why}", super::shown(directive));
+            let text = format!("{}: {why}", shown(directive));
             rules.lost.push(Line::Lost(text));
         }
         for access in ["publish", "play"] {
-            let is_named = |rule: &String| rule.starts_with(access);
-            // Something is allowed, and so the rest is not; or something is denied, and so the rest is
-            // allowed; or there is nothing, and nobody may do anything.
-            let is_denied = allows > 0 || denies == 0;
             let all = format!("{access} all");
-            if rules.allow.iter().any(is_named) || rules.deny.contains(&all) {
+            let is_about = |rule: &String| rule.starts_with(access);
+            if rules.allow.iter().any(is_about) || rules.deny.contains(&all) {
                 continue;
             }
-            rules.completed = true;
-            match is_denied {
-                true => rules.deny.push(all),
-                false => rules.allow.push(all),
+            if allows || !denies {
+                rules.deny.push(all);
+                rules.deny_note = Some("in SRS, too, who is not allowed is denied");
+            } else {
+                rules.allow.push(all);
+                rules.allow_note = Some("in SRS, too, who is not denied is allowed");
             }
         }
         rules
-    }
-
-    fn note(&self) -> Option<&'static str> {
-        self.completed
-            .then_some("also what SRS makes of a rule that is not there")
     }
 }
 

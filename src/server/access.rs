@@ -91,6 +91,22 @@ impl Gate {
         }
     }
 
+    /// Whether `peer` may go on, who has come with a right secret, or a wrong one.
+    ///
+    /// # Errors
+    ///
+    /// Its address has come with too many wrong ones: not even a right one is taken then.
+    pub fn admit(&self, peer: IpAddr, is_right: bool) -> Result<bool, Denial> {
+        let (address, now) = (household(peer), Instant::now());
+        if self.is_shut(address, now) {
+            return Err(Denial::TooManyWrong(address));
+        }
+        if !is_right {
+            self.count(address, now);
+        }
+        Ok(is_right)
+    }
+
     fn is_shut(&self, address: IpAddr, now: Instant) -> bool {
         let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         let known = wrong.get(&address);

@@ -70,7 +70,9 @@ const NO_TIMEOUT: u64 = u64::MAX;
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.protocol {
-            Protocol::Rtmp | Protocol::Http => write!(f, "#{} {}", self.id, self.peer),
+            Protocol::Rtmp | Protocol::Http | Protocol::Api => {
+                write!(f, "#{} {}", self.id, self.peer)
+            }
             Protocol::Sibling => write!(f, "#{} sibling", self.id),
         }
     }

@@ -22,9 +22,22 @@ struct Table {
     most_per_address: usize,
     places: usize,
     http: usize,
+    /// Those beside the places of all others.
     siblings: usize,
+    api: usize,
     by_address: HashMap<IpAddr, usize>,
     living: HashMap<u64, Weak<Connection>>,
+}
+
+impl Table {
+    /// Those of a kind that has no part in the places of all others.
+    const fn beside(&mut self, protocol: Protocol) -> Option<&mut usize> {
+        match protocol {
+            Protocol::Sibling => Some(&mut self.siblings),
+            Protocol::Api => Some(&mut self.api),
+            Protocol::Rtmp | Protocol::Http => None,
+        }
+    }
 }
 
 /// Why a connection is closed before anything is read from it. Says what the operator can do.
@@ -38,6 +51,8 @@ pub enum NoRoom {
     Address(IpAddr, usize),
     /// There are as many of siblings as there may be.
     Siblings,
+    /// There are as many to the API as there may be.
+    Api,
 }
 
 impl fmt::Display for NoRoom {
@@ -51,6 +66,10 @@ impl fmt::Display for NoRoom {
             Self::Siblings => {
                 let most = limits::MAX_SIBLING_CONNECTIONS;
                 write!(f, "{most} are of processes that share the port")
+            }
+            Self::Api => {
+                let most = limits::MAX_API_CONNECTIONS;
+                write!(f, "{most} are to the API")
             }
         }
     }
@@ -76,8 +95,9 @@ impl Connections {
         table.most_per_address = most_per_address;
     }
 
-    /// Takes a place for a connection, before anything else is done for it. Those of siblings do not
-    /// count among the others: full of players, a process still gives its streams to them.
+    /// Takes a place for a connection, before anything else is done for it. Those of siblings, and
+    /// those to the API, do not count among the others: full of players, a process still gives its
+    /// streams to siblings, and lets its operator in.
     ///
     /// # Errors
     ///
@@ -89,13 +109,19 @@ impl Connections {
             address,
             protocol,
         };
-        if protocol == Protocol::Sibling {
-            let siblings = &mut self.lock().siblings;
-            let fits = *siblings < limits::MAX_SIBLING_CONNECTIONS;
-            *siblings = siblings.saturating_add(usize::from(fits));
-            return fits.then(place).ok_or(NoRoom::Siblings);
-        }
+        let beside = match protocol {
+            Protocol::Sibling => Some((limits::MAX_SIBLING_CONNECTIONS, NoRoom::Siblings)),
+            Protocol::Api => Some((limits::MAX_API_CONNECTIONS, NoRoom::Api)),
+            Protocol::Rtmp | Protocol::Http => None,
+        };
         let mut table = self.lock();
+        if let Some((most, no_room)) = beside {
+            let Some(count) = table.beside(protocol).filter(|count| **count < most) else {
+                return Err(no_room);
+            };
+            *count = count.saturating_add(1);
+            return Ok(place());
+        }
         let most_http = table.most.div_ceil(4).saturating_mul(limits::HTTP_QUARTERS);
         let of_address = table.by_address.get(&address).copied().unwrap_or_default();
         if table.places >= table.most {
@@ -138,12 +164,12 @@ impl Connections {
         table.living.values().filter_map(Weak::upgrade).collect()
     }
 
-    /// How many there are, but for those of siblings.
+    /// How many there are, but for those of siblings and to the API.
     pub fn count(&self) -> usize {
         self.lock().places
     }
 
-    /// Whether there is none but of siblings.
+    /// Whether there is none but of siblings and to the API.
     pub fn is_empty(&self) -> bool {
         self.count() == 0
     }
@@ -165,8 +191,8 @@ pub struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut table = self.connections.lock();
-        if self.protocol == Protocol::Sibling {
-            table.siblings = table.siblings.saturating_sub(1);
+        if let Some(count) = table.beside(self.protocol) {
+            *count = count.saturating_sub(1);
             return;
         }
         table.places = table.places.saturating_sub(1);
@@ -218,6 +244,14 @@ mod tests {
         let _places: Vec<_> = (1..=6).map(|host| http(host).unwrap()).collect();
         assert_eq!(http(7).unwrap_err(), NoRoom::Http(6));
         assert!(rtmp(7).is_ok());
+
+        let most = limits::MAX_API_CONNECTIONS;
+        let _api: Vec<_> = (0..most)
+            .map(|_| place(1, Protocol::Api).unwrap())
+            .collect();
+        assert_eq!(place(1, Protocol::Api).unwrap_err(), NoRoom::Api);
+        let _full: Vec<_> = [8, 9].map(|host| rtmp(host).unwrap()).into();
+        assert_eq!(connections.count(), 8);
     }
 
     #[test]

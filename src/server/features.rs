@@ -5,13 +5,32 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::server::Server;
+use crate::server::connection::Connection;
 use crate::server::http::Answer;
+use crate::server::siblings::Siblings;
+use crate::wire::http::Request;
 
 /// The features that are built in. The core calls what is there.
 #[derive(Debug, Default)]
 pub struct Features {
     /// Shows what is live.
     pub(super) page: Option<Box<dyn Page>>,
+    /// Says what the process does.
+    pub(super) api: Option<Box<dyn Api>>,
+}
+
+/// What the process says of itself.
+pub(super) trait Api: fmt::Debug + Send + Sync {
+    /// The answer to a request at the API's port.
+    fn answer(
+        &self,
+        server: &Arc<Server>,
+        connection: &Connection,
+        request: &Request<'_>,
+    ) -> Answer;
+
+    /// What a sibling is told.
+    fn say(&self, server: &Server) -> Vec<u8>;
 }
 
 /// Answers beside the files.
@@ -24,6 +43,10 @@ impl Features {
     /// Those of this build that the configuration wants.
     pub fn of_this_build(_config: &Config) -> Self {
         Self {
+            #[cfg(feature = "api")]
+            api: Some(Box::new(super::api::HttpApi::default())),
+            #[cfg(not(feature = "api"))]
+            api: None,
             #[cfg(feature = "page")]
             page: Some(Box::new(super::page::LivePage::default())),
             #[cfg(not(feature = "page"))]
@@ -31,3 +54,13 @@ impl Features {
         }
     }
 }
+
+/// What `--status` says of all processes that meet somewhere.
+pub type Status = fn(&Siblings) -> Result<String, String>;
+
+/// `None`: this build has no API.
+#[cfg(feature = "api")]
+pub const STATUS: Option<Status> = Some(super::api::status::of_all);
+/// `None`: this build has no API.
+#[cfg(not(feature = "api"))]
+pub const STATUS: Option<Status> = None;

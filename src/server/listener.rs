@@ -59,7 +59,7 @@ fn admit(
         Ok(place) => place,
         Err(no_room) => {
             server.shed(no_room);
-            if protocol == Protocol::Http {
+            if matches!(protocol, Protocol::Http | Protocol::Api) {
                 away.push(socket);
             }
             return;
@@ -75,11 +75,11 @@ fn admit(
     let server_ = Arc::clone(server);
     let role = match protocol {
         Protocol::Rtmp | Protocol::Sibling => Role::Rtmp,
-        Protocol::Http => Role::Http,
+        Protocol::Http | Protocol::Api => Role::Http,
     };
     let spawned = server.threads.run(role, id, move || match protocol {
         Protocol::Rtmp => rtmp::serve(&server_, &connection),
-        Protocol::Http => http::serve(&server_, &connection),
+        Protocol::Http | Protocol::Api => http::serve(&server_, &connection),
         Protocol::Sibling => door::serve(&server_, &connection),
     });
     if let Err(error) = spawned {

@@ -3,6 +3,8 @@
 pub mod access;
 pub mod activity;
 pub mod allocator;
+#[cfg(feature = "api")]
+pub mod api;
 pub mod capacity;
 pub mod connection;
 pub mod connections;
@@ -48,7 +50,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use ::log::warn;
+use ::log::{info, warn};
 
 use crate::config::{Access, Config, Mode};
 use crate::hub::budget::{Budget, Charge};
@@ -364,6 +366,20 @@ impl Server {
         };
         siblings.give_up(path, || self.registry.unpublish(path));
         self.hls.give_up(path);
+    }
+
+    /// Ends the connection of a client; whether there is one of this id.
+    pub fn kick(&self, client: &str) -> bool {
+        let connections = self.connections.living();
+        let is_it = |one: &&Arc<Connection>| {
+            one.activity().is_some() && self.names.client(one.id) == client
+        };
+        let Some(connection) = connections.iter().find(is_it) else {
+            return false;
+        };
+        info!("{connection}: ended, as the operator wants it");
+        connection.reset("the operator ended it");
+        true
     }
 
     /// Whether nobody else is accepted, and everything is to end before long.

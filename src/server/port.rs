@@ -18,6 +18,8 @@ pub enum Protocol {
     Rtmp,
     /// HTTP/1.1.
     Http,
+    /// The same, for the API.
+    Api,
     /// RTMP, or a short request, by a process that shares our port.
     Sibling,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Rtmp => "rtmp",
             Self::Http => "http",
+            Self::Api => "api",
             Self::Sibling => "sibling",
         })
     }

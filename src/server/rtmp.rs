@@ -401,7 +401,9 @@ impl Peer {
     }
 
     fn end_of_input(&self) -> &'static str {
-        if self.server.is_stopping() {
+        if let Some(why) = self.connection.reset_reason() {
+            why
+        } else if self.server.is_stopping() {
             "the server stops"
         } else {
             "closed by peer"

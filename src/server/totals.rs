@@ -12,6 +12,7 @@ use crate::server::rates::Counts;
 pub struct Totals {
     rtmp: Kind,
     http: Kind,
+    api: Kind,
     sibling: Kind,
     /// From and to origins, over connections that we opened.
     pub upstream: Arc<Traffic>,
@@ -62,7 +63,7 @@ impl Totals {
 
     /// All bytes by now.
     pub fn counts(&self) -> Counts {
-        let kinds = [&self.rtmp, &self.http, &self.sibling];
+        let kinds = [&self.rtmp, &self.http, &self.api, &self.sibling];
         let traffic = kinds.map(|kind| &kind.traffic);
         let all = traffic.into_iter().chain([&self.upstream]);
         all.fold(Counts::default(), |counts, traffic| Counts {
@@ -77,6 +78,7 @@ impl Totals {
         match protocol {
             Protocol::Rtmp => &self.rtmp,
             Protocol::Http => &self.http,
+            Protocol::Api => &self.api,
             Protocol::Sibling => &self.sibling,
         }
     }

@@ -4,21 +4,68 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use log::info;
+
 use crate::limits;
 use crate::server::Server;
-use crate::server::overview::counts_of;
+use crate::server::overview::{Overview, counts_of};
 use crate::server::rates::{Counts, Of};
 
 /// Goes round until the server stops. The body of its thread: one, however much there is to look at.
 pub(super) fn run(server: &Arc<Server>) {
     let mut sample = Instant::now();
+    let mut said = Said::default();
     while !server.is_stopping() {
         let now = Instant::now();
+        said.say(server, now);
         if now >= sample {
             take(server, now);
             sample = now.checked_add(limits::RATE_SAMPLE_TIME).unwrap_or(now);
         }
         thread::sleep(limits::ACCEPT_POLL);
+    }
+}
+
+/// The line of the log that says, now and then, how much there is: SRS's pithy print.
+#[derive(Default)]
+struct Said {
+    last: Option<Instant>,
+    was_idle: bool,
+    skipped: u64,
+}
+
+impl Said {
+    /// Says it if it is time for that, unless nothing is connected, nor was the last time.
+    fn say(&mut self, server: &Server, now: Instant) {
+        let every = server.config().pithy_print;
+        let last = *self.last.get_or_insert(now);
+        if every.is_zero() || now.saturating_duration_since(last) < every {
+            return;
+        }
+        self.last = Some(now);
+        let is_idle = server.connections.is_empty();
+        let was_idle = core::mem::replace(&mut self.was_idle, is_idle);
+        if is_idle && (was_idle || server.totals.counts() == Counts::default()) {
+            return;
+        }
+        let Overview {
+            connections,
+            received_kbps,
+            sent_kbps,
+            skipped,
+            streams,
+            clients,
+            ..
+        } = Overview::of(server);
+        let publishers = clients.iter().filter(|client| client.publishes).count();
+        let players = clients.len().saturating_sub(publishers);
+        let live = streams.iter().filter(|one| one.live.is_some()).count();
+        let lately = skipped.saturating_sub(self.skipped);
+        self.skipped = skipped;
+        info!(
+            "{connections} connections, {publishers} publishers, {players} players, {live} \
+             streams, {received_kbps} kbps in, {sent_kbps} kbps out, {lately} frames skipped"
+        );
     }
 }
 

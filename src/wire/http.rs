@@ -7,7 +7,7 @@ use core::ops::Range;
 use crate::limits;
 
 /// The head of one request. It has no body: a request with one is refused.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Request<'a> {
     /// What is asked for.
     pub method: Method,
@@ -19,6 +19,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// Whether the peer expects the connection to go on after the answer.
     pub keep_alive: bool,
+    /// `Authorization`: a secret.
+    pub authorization: Option<&'a str>,
     /// `Range`.
     pub range: Option<&'a str>,
     /// `If-Range`.
@@ -38,6 +40,8 @@ pub enum Method {
     Head,
     /// What can be done with it.
     Options,
+    /// That it be gone.
+    Delete,
 }
 
 /// Why a request is refused. What follows it on the connection has no known beginning, or is a
@@ -66,6 +70,17 @@ impl HttpError {
             Self::TooLarge => 431,
             Self::Version => 505,
         }
+    }
+}
+
+/// Shows no query and no secret.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Request");
+        shown
+            .field("method", &self.method)
+            .field("path", &self.path);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -122,6 +137,7 @@ impl<'a> Request<'a> {
             "GET" => Method::Get,
             "HEAD" => Method::Head,
             "OPTIONS" => Method::Options,
+            "DELETE" => Method::Delete,
             _ => return Err(HttpError::Method),
         };
         let is_empty = |length: &[u8]| length.iter().all(|&digit| digit == b'0');
@@ -139,6 +155,7 @@ impl<'a> Request<'a> {
             query,
             keep_alive: !fields.connection("close")
                 && (version > 0 || fields.connection("keep-alive")),
+            authorization: fields.text("authorization"),
             range: fields.text("range"),
             if_range: fields.text("if-range"),
             if_none_match: fields.text("if-none-match"),
@@ -247,20 +264,29 @@ fn number(digits: &str) -> Option<u64> {
 #[derive(Clone, Debug)]
 pub struct Head(String);
 
-/// Fields of every response: any page may play what is here, and no browser is to guess types.
-const ALWAYS: &str = "Access-Control-Allow-Origin: *\r\n\
-    Access-Control-Expose-Headers: Content-Length, Content-Range, Date\r\n\
-    X-Content-Type-Options: nosniff\r\n";
+/// Fields that let any page read, and so play, what is here.
+const CROSS_ORIGIN: &str = "Access-Control-Allow-Origin: *\r\n\
+    Access-Control-Expose-Headers: Content-Length, Content-Range, Date\r\n";
 
 impl Head {
-    /// Begins with the status line; `date` in seconds since 1970.
+    /// Begins with the status line; `date` in seconds since 1970. Any page may read the response.
     pub fn new(status: u16, date: u64) -> Self {
+        Self::begin(status, date, CROSS_ORIGIN)
+    }
+
+    /// The same, but no page of another site may.
+    pub fn private(status: u16, date: u64) -> Self {
+        Self::begin(status, date, "")
+    }
+
+    fn begin(status: u16, date: u64, cross_origin: &str) -> Self {
         let mut text = String::with_capacity(512);
         let reason = reason(status);
-        // Writing to a string cannot fail.
+        // No browser is to guess types. Writing to a string cannot fail.
         let _ = write!(
             text,
-            "HTTP/1.1 {status} {reason}\r\nDate: {}\r\n{ALWAYS}",
+            "HTTP/1.1 {status} {reason}\r\nDate: {}\r\n{cross_origin}\
+             X-Content-Type-Options: nosniff\r\n",
             Date(date)
         );
         Self(text)
@@ -290,6 +316,7 @@ pub const fn reason(status: u16) -> &'static str {
         206 => "Partial Content",
         304 => "Not Modified",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

@@ -204,6 +204,11 @@ impl Server {
         self.listens("listening on http ")
     }
 
+    /// The API's address on the loopback.
+    pub(crate) fn api_address(&self) -> SocketAddr {
+        self.listens("listening on api ")
+    }
+
     fn listens(&self, pattern: &str) -> SocketAddr {
         let line = self.wait_log(pattern);
         let (_, address) = line.split_once(pattern).unwrap();

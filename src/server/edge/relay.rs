@@ -158,7 +158,7 @@ impl Fetch {
     fn begin(&mut self, upstream: &Upstream) -> Option<Feed> {
         let gap = match upstream.connection.protocol {
             Protocol::Sibling => limits::SIBLING_BURST_GAP,
-            Protocol::Rtmp | Protocol::Http => limits::BURST_GAP,
+            Protocol::Rtmp | Protocol::Http | Protocol::Api => limits::BURST_GAP,
         };
         let publisher = self.pull.publish()?;
         let path = &self.pull.stream.path;

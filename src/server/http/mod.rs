@@ -18,6 +18,7 @@ use crate::server::activity::{Activity, How};
 use crate::server::connection::{Connection, deadline};
 use crate::server::error::ConnectionError;
 use crate::server::play::{self, Denied};
+use crate::server::port::Protocol;
 use crate::server::sender::Writer;
 use crate::session::server::Via;
 use crate::wire::http::{Head, Method, Request, reason};
@@ -155,13 +156,26 @@ impl Peer<'_> {
     fn refuse(&mut self, status: u16) -> Result<Done, ConnectionError> {
         let mut answer = Answer::text(status, reason(status));
         if status == 405 {
-            answer.head = answer.head.field("Allow", METHODS);
+            answer.head = answer.head.field("Allow", self.methods());
         }
         self.send(answer, false, false)?;
         Ok(Done::Ended(reason(status)))
     }
 
+    fn methods(&self) -> &'static str {
+        match self.connection.protocol {
+            Protocol::Api => API_METHODS,
+            Protocol::Rtmp | Protocol::Http | Protocol::Sibling => METHODS,
+        }
+    }
+
     fn answer(&mut self, request: &Request<'_>) -> io::Result<Next> {
+        if self.connection.protocol == Protocol::Api {
+            let api = self.server.features.api.as_ref();
+            let answer = api.map(|api| api.answer(self.server, self.connection, request));
+            let answer = answer.unwrap_or_else(not_found);
+            return self.send(answer, request.keep_alive, request.method == Method::Head);
+        }
         let config = self.server.config();
         let is_vhost = |name: &VhostName| config.vhosts.contains_key(name.as_str());
         let by_query = vhost::named_in(&[request.query]).map(VhostName::parse);
@@ -174,6 +188,7 @@ impl Peer<'_> {
         let by_query = by_query.flatten().filter(is_vhost);
         let answer = match path.zip(config.http_server.as_ref()) {
             _ if request.method == Method::Options => options(),
+            _ if request.method == Method::Delete => not_allowed(METHODS),
             None => not_found(),
             Some((path, http)) => match &path.kind {
                 Kind::Flv(stream) if config.vhost(stream.vhost()).remux => {
@@ -296,6 +311,14 @@ impl Peer<'_> {
 }
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
+const API_METHODS: &str = "GET, HEAD, OPTIONS, DELETE";
+
+/// What is there cannot be done that to.
+fn not_allowed(methods: &str) -> Answer {
+    let mut answer = Answer::text(405, reason(405));
+    answer.head = answer.head.field("Allow", methods);
+    answer
+}
 
 /// To a browser that asks whether a page may ask.
 fn options() -> Answer {

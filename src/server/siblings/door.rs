@@ -22,14 +22,22 @@ use crate::server::{Server, rtmp};
 const PLAY: u8 = b'P';
 /// It wants to publish what is published here: the length of the stream's path and the path follow.
 const GIVE_UP: u8 = b'G';
-/// The answer to that.
+/// It wants to know what is here, as the API would say it.
+const OVERVIEW: u8 = b'O';
+/// It wants a client to be gone: the length of the client's id and the id follow.
+const KICK: u8 = b'K';
+/// The answer to these: it is done, or there is no such client.
 const DONE: u8 = b'D';
+const NOBODY: u8 = b'N';
 
 /// What a sibling is here for.
 enum Errand {
     Play,
     /// To have the stream at this path.
     GiveUp(String),
+    Overview,
+    /// To end the connection of this client.
+    Kick(String),
 }
 
 impl Siblings {
@@ -71,15 +79,59 @@ impl Siblings {
     ///
     /// It is gone, or does not answer until `until`.
     pub fn demand(&self, holder: &Holder, path: &str, id: u64, until: Instant) -> io::Result<()> {
-        let length = u16::try_from(path.len()).map_err(io::Error::other)?;
-        let request = [&[GIVE_UP], &length.to_be_bytes()[..], path.as_bytes()].concat();
+        match self.ask_about(GIVE_UP, path, (holder, id), until)? {
+            DONE => Ok(()),
+            _ => Err(ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Has a sibling end the connection of a client; whether it is one of its own.
+    ///
+    /// # Errors
+    ///
+    /// It is gone, or does not answer until `until`.
+    pub fn kick(&self, holder: &Holder, client: &str, id: u64, until: Instant) -> io::Result<bool> {
+        Ok(self.ask_about(KICK, client, (holder, id), until)? == DONE)
+    }
+
+    /// What a sibling says of itself.
+    ///
+    /// # Errors
+    ///
+    /// It is gone, does not say so until `until`, or has no API.
+    pub fn overview(&self, holder: &Holder, id: u64, until: Instant) -> io::Result<Vec<u8>> {
+        let connection = self.knock(holder, id, &[OVERVIEW])?;
+        let mut peer = Until(&connection, until);
+        let mut length = [0; 4];
+        peer.read_exact(&mut length)?;
+        let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
+        if length > limits::MAX_OVERVIEW_BYTES {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        let mut said = Vec::new();
+        peer.take(u64::try_from(length).map_err(io::Error::other)?)
+            .read_to_end(&mut said)?;
+        if said.len() < length {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        Ok(said)
+    }
+
+    /// Asks for something with a name; the answer.
+    fn ask_about(
+        &self,
+        errand: u8,
+        name: &str,
+        (holder, id): (&Holder, u64),
+        until: Instant,
+    ) -> io::Result<u8> {
+        let length = u16::try_from(name.len()).map_err(io::Error::other)?;
+        let request = [&[errand], &length.to_be_bytes()[..], name.as_bytes()].concat();
         let connection = self.knock(holder, id, &request)?;
         let mut answer = [0];
         Until(&connection, until).read_exact(&mut answer)?;
-        if answer == [DONE] {
-            return Ok(());
-        }
-        Err(ErrorKind::InvalidData.into())
+        let [answer] = answer;
+        Ok(answer)
     }
 
     fn knock(&self, holder: &Holder, id: u64, request: &[u8]) -> io::Result<Connection> {
@@ -118,6 +170,21 @@ pub fn serve(server: &Arc<Server>, connection: &Arc<Connection>) {
             let _ = peer.write_all(&[DONE]);
             connection.linger();
         }
+        Ok(Errand::Kick(client)) => {
+            let answer = if server.kick(&client) { DONE } else { NOBODY };
+            let _ = peer.write_all(&[answer]);
+            connection.linger();
+        }
+        // Without an API nothing is said.
+        Ok(Errand::Overview) => {
+            let api = server.features.api.as_ref();
+            let said = api.map(|api| api.say(server)).unwrap_or_default();
+            let length = u32::try_from(said.len()).unwrap_or(u32::MAX);
+            let said = [&length.to_be_bytes()[..], &said].concat();
+            let until = deadline(limits::SIBLING_OVERVIEW_DEADLINE);
+            let _ = connection.write(&said, until);
+            connection.linger();
+        }
         Err(error) => {
             if let Some(others) = siblings.strangers.count(Instant::now()) {
                 warn!(
@@ -142,16 +209,20 @@ fn errand(peer: &mut impl Read, ours: &Secret) -> io::Result<Errand> {
     peer.read_exact(&mut byte)?;
     match byte {
         [PLAY] => Ok(Errand::Play),
-        [GIVE_UP] => {
-            let mut length = [0; 2];
-            peer.read_exact(&mut length)?;
-            let mut path = vec![0; usize::from(u16::from_be_bytes(length))];
-            peer.read_exact(&mut path)?;
-            let path = String::from_utf8(path).map_err(io::Error::other)?;
-            Ok(Errand::GiveUp(path))
-        }
+        [GIVE_UP] => Ok(Errand::GiveUp(name(peer)?)),
+        [OVERVIEW] => Ok(Errand::Overview),
+        [KICK] => Ok(Errand::Kick(name(peer)?)),
         _ => Err(io::Error::other("its request is of another version")),
     }
+}
+
+/// A name, after its length.
+fn name(peer: &mut impl Read) -> io::Result<String> {
+    let mut length = [0; 2];
+    peer.read_exact(&mut length)?;
+    let mut name = vec![0; usize::from(u16::from_be_bytes(length))];
+    peer.read_exact(&mut name)?;
+    String::from_utf8(name).map_err(io::Error::other)
 }
 
 #[cfg(test)]
@@ -165,9 +236,11 @@ mod tests {
         assert!(matches!(come(b"P"), Ok(Errand::Play)));
         let path = |bytes| match come(bytes) {
             Ok(Errand::GiveUp(path)) => Some(path),
-            Ok(Errand::Play) | Err(_) => None,
+            Ok(Errand::Play | Errand::Overview | Errand::Kick(_)) | Err(_) => None,
         };
         assert_eq!(path(b"G\x00\x06live/a").as_deref(), Some("live/a"));
+        assert!(matches!(come(b"O"), Ok(Errand::Overview)));
+        assert!(matches!(come(b"K\x00\x01a"), Ok(Errand::Kick(client)) if client == "a"));
         for wrong in [
             &b""[..],
             b"X",

@@ -17,6 +17,7 @@ use log::warn;
 use self::locks::Locks;
 use self::run_dir::{LOCK, RunDir, RunDirError, Secret};
 use crate::hub::tally::Traffic;
+use crate::limits;
 use crate::server::rarely::Rarely;
 use crate::wire::announcement::Announcement;
 
@@ -253,6 +254,16 @@ impl Siblings {
         let text = self.directory.read(&announcement(place))?;
         let (named, holder) = parse(&text)?;
         (named == name && holder.id != self.id).then_some(holder)
+    }
+
+    /// The other processes that run, at most [`limits::MAX_SIBLINGS_ASKED`]. Their numbers are not
+    /// known: 0.
+    pub fn others(&self) -> Vec<Holder> {
+        let files = self.directory.names();
+        let ids = files.filter_map(|file| Some(file.strip_suffix(".sock")?.to_owned()));
+        let ids = ids.filter(|id| *id != self.id && !self.is_dead(id));
+        let ids = ids.take(limits::MAX_SIBLINGS_ASKED);
+        ids.map(|id| Holder { id, process: 0 }).collect()
     }
 
     /// Paths of streams that are published to others, and to whom, in order, at most so many.
