@@ -14,9 +14,10 @@ use crate::wire::http::{self, HttpError, Part};
 use crate::wire::http_client::Answer;
 use crate::wire::http_path::{HttpPath, Kind};
 use crate::wire::message::type_id::AGGREGATE;
-use crate::wire::name::{Name, StreamRequest};
+use crate::wire::name::{Name, StreamPath, StreamRequest, vhost_of};
 use crate::wire::reader::Reader;
 use crate::wire::url::Url;
+use crate::wire::vhost::VhostName;
 use crate::wire::{aggregate, amf0, flv, sps};
 
 mod chunk;
@@ -234,18 +235,44 @@ fn requests<'a>(reads: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<H
 }
 
 fn assert_path(text: &str) {
-    let Some(path) = HttpPath::parse(text) else {
-        return;
+    let named = VhostName::parse("a.test");
+    for named in [None, named.as_ref()] {
+        let is_vhost = |name: &VhostName| name.as_str() != "live";
+        let Some(path) = HttpPath::parse(text, named, is_vhost) else {
+            return;
+        };
+        let file = path.components().collect::<Vec<_>>().join("/");
+        if path.kind != Kind::Index {
+            let plain = Path::new(&file).components();
+            assert!(plain.eq(path.components().map(|one| Component::Normal(one.as_ref()))));
+            assert!(!text.contains("..") && !text.contains("/."));
+        }
+        match (path.stream(), &path.kind) {
+            (Some(stream), Kind::Flv(_)) => assert_eq!(format!("{stream}.flv"), file),
+            (Some(stream), Kind::Playlist(_)) => assert_eq!(format!("{stream}.m3u8"), file),
+            (Some(stream), _) => assert!(file.starts_with(&format!("{stream}/"))),
+            (None, _) => {
+                assert_eq!(format!("/{file}"), text);
+                // No file of a vhost's stream is a file like others.
+                assert!(!is_of_stream(&file, is_vhost));
+            }
+        }
+    }
+}
+
+/// Whether the file is one that HLS makes for a stream of a vhost.
+fn is_of_stream(file: &str, is_vhost: impl Fn(&VhostName) -> bool) -> bool {
+    let stem = match file.strip_suffix(".ts") {
+        Some(segment) => segment.rsplit_once('/').map(|(stem, number)| {
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            if is_number { stem } else { "" }
+        }),
+        None => file.strip_suffix(".m3u8"),
     };
-    assert_eq!(format!("/{}", path.as_str()), text);
-    if path.kind != Kind::Index {
-        let plain = Path::new(path.as_str()).components();
-        assert!(plain.eq(path.components().map(|one| Component::Normal(one.as_ref()))));
-        assert!(!text.contains("..") && !text.contains("/."));
-    }
-    if let Kind::Flv(stream) = &path.kind {
-        assert_eq!(format!("/{stream}.flv"), text);
-    }
+    let stream = stem.and_then(StreamPath::parse);
+    stream
+        .and_then(|stream| stream.vhost)
+        .is_some_and(|vhost| is_vhost(&vhost))
 }
 
 /// An accepted name is one plain component of a path, and what is accepted says itself again.
@@ -265,25 +292,46 @@ pub fn names(data: &[u8]) {
         assert_eq!(Announcement::parse(&said.to_string()), Some(said));
     }
     let (app, stream) = text.split_once('\n').unwrap_or((&text, ""));
-    let Ok(request) = StreamRequest::parse(app, stream) else {
+    let host = VhostName::of_url(app);
+    let Ok(mut request) = StreamRequest::parse(host.as_ref(), app, stream) else {
         return;
     };
+    let named = request.vhost.clone();
+    let again = StreamRequest::parse(named.as_ref(), app, stream);
+    assert_eq!(again.as_ref(), Ok(&request));
+    request.path.vhost.clone_from(&named);
+    assert_eq!(
+        StreamPath::parse(&request.path.to_string()).as_ref(),
+        Some(&request.path)
+    );
+    if let Some(vhost) = &named {
+        assert_eq!(VhostName::parse(vhost.as_str()).as_ref(), Some(vhost));
+        assert_eq!(vhost_of(&request.path.to_string()), Some(vhost.as_str()));
+        assert_one_component(vhost.as_str());
+    }
+    request.path.vhost = None;
     let StreamRequest {
         path,
         app_query,
         query,
+        ..
     } = &request;
     assert_plain(&path.app);
     assert_plain(&path.name);
     let app = format!("/{}/?{app_query}", path.app);
     let stream = format!("{}?{query}", path.name);
-    assert_eq!(StreamRequest::parse(&app, &stream).as_ref(), Ok(&request));
-    let shown = StreamRequest::parse(&path.to_string(), "");
+    // What named the vhost is not there any more.
+    let again = StreamRequest::parse(named.as_ref(), &app, &stream);
+    assert_eq!(again.as_ref(), Ok(&request));
+    let shown = StreamRequest::parse(None, &path.to_string(), "");
     assert_eq!(shown.map(|request| request.path).as_ref(), Ok(path));
 }
 
 fn assert_plain(name: &Name) {
-    let name = name.as_str();
+    assert_one_component(name.as_str());
+}
+
+fn assert_one_component(name: &str) {
     let mut components = Path::new(name).components();
     assert_eq!(components.next(), Some(Component::Normal(name.as_ref())));
     assert_eq!(components.next(), None);

@@ -19,10 +19,10 @@ fn a_request_is_taken_off_the_front() {
     assert_eq!(length, text.len());
     let expected = Request {
         method: Method::Get,
+        host: Some("h"),
         path: "/a",
         query: "",
         keep_alive: true,
-        host: Some("h"),
         authorization: None,
         range: Some("bytes=1-"),
         if_range: None,

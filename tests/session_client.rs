@@ -33,6 +33,7 @@ impl Edge {
     fn new(purpose: Purpose) -> Self {
         let mut events = Vec::new();
         let request = ClientRequest {
+            vhost: None,
             purpose,
             host: "origin:1935".to_owned(),
             app: "live?token=1".to_owned(),

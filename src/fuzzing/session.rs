@@ -101,7 +101,7 @@ impl Peer {
         yes: u8,
         rival: u8,
     ) -> (Vec<Action>, Result<(), SessionError>) {
-        let registry = Arc::new(Registry::new(64));
+        let registry = Arc::new(Registry::new(|_| 64));
         let mut peer = Self {
             session: ServerSession::default(),
             assembler: Assembler::default(),
@@ -310,6 +310,7 @@ fn ask<'a>(
     purpose: Purpose,
 ) -> (Vec<Event>, Result<(), SessionError>) {
     let request = ClientRequest {
+        vhost: None,
         purpose,
         host: "origin:1935".to_owned(),
         app: "live?token=app".to_owned(),

@@ -1,7 +1,7 @@
 //! Stream path → stream. Handles undo themselves on drop; no path leaves a stream busy.
 
+use core::fmt;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,7 @@ use crate::hub::tally::{Tally, Total};
 #[derive(Debug)]
 pub struct Registry<W> {
     streams: Mutex<Streams<W>>,
-    /// Frames kept of a group of pictures, per stream.
-    max_frames: AtomicUsize,
+    max_frames: MaxFrames,
     total: Arc<Total>,
 }
 
@@ -22,6 +21,15 @@ pub struct Registry<W> {
 struct Streams<W> {
     by_path: HashMap<Arc<str>, Arc<Stream<W>>>,
     closed: bool,
+}
+
+/// How many frames of each group of pictures are kept of the stream at a path.
+struct MaxFrames(Box<dyn Fn(&str) -> usize + Send + Sync>);
+
+impl fmt::Debug for MaxFrames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MaxFrames")
+    }
 }
 
 /// The right to feed a stream, until it is dropped or taken over.
@@ -55,23 +63,24 @@ pub struct Pull<W> {
 pub struct Busy;
 
 impl<W> Registry<W> {
-    /// No streams yet. `max_frames` of each group of pictures will be kept; 0 for none.
-    pub fn new(max_frames: usize) -> Self {
+    /// No streams yet. `max_frames` says of a stream's path how many frames of each group of pictures
+    /// are kept; 0 for none. It is asked when somebody begins to feed the stream, or wants it.
+    pub fn new(max_frames: impl Fn(&str) -> usize + Send + Sync + 'static) -> Self {
         Self {
             streams: Mutex::new(Streams {
                 by_path: HashMap::new(),
                 closed: false,
             }),
-            max_frames: AtomicUsize::new(max_frames),
+            max_frames: MaxFrames(Box::new(max_frames)),
             total: Arc::default(),
         }
     }
 
-    /// The same, whose frames count among those of another registry.
-    pub fn beside(&self, max_frames: usize) -> Self {
+    /// One that keeps none, and whose frames count among those of another registry.
+    pub fn beside(&self) -> Self {
         Self {
             total: Arc::clone(&self.total),
-            ..Self::new(max_frames)
+            ..Self::new(|_| 0)
         }
     }
 
@@ -83,12 +92,6 @@ impl<W> Registry<W> {
     /// The streams there are.
     pub fn streams(&self) -> Vec<Arc<Stream<W>>> {
         self.lock().by_path.values().map(Arc::clone).collect()
-    }
-
-    /// From now on, so many frames of each group of pictures will be kept: of a stream that somebody
-    /// begins to feed, or that another player wants.
-    pub fn keep(&self, max_frames: usize) {
-        self.max_frames.store(max_frames, Ordering::Relaxed);
     }
 
     /// Begins to feed the stream at `path`.
@@ -190,17 +193,15 @@ impl<W> Registry<W> {
         }
     }
 
-    fn max_frames(&self) -> usize {
-        self.max_frames.load(Ordering::Relaxed)
-    }
-
     fn entry(&self, streams: &mut Streams<W>, path: &str) -> Arc<Stream<W>> {
+        let MaxFrames(max_frames) = &self.max_frames;
+        let frames = max_frames(path);
         if let Some(stream) = streams.by_path.get(path) {
-            stream.keep(self.max_frames());
+            stream.keep(frames);
             return Arc::clone(stream);
         }
         let path: Arc<str> = Arc::from(path);
-        let (frames, total) = (self.max_frames(), Arc::clone(&self.total));
+        let total = Arc::clone(&self.total);
         let stream = Arc::new(Stream::new(Arc::clone(&path), frames, total));
         streams.by_path.insert(path, Arc::clone(&stream));
         stream

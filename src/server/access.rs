@@ -13,6 +13,10 @@ use crate::server::connections::household;
 /// Why a peer may not do what it asked for, for it and the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Denial {
+    /// The vhost is not enabled.
+    Disabled,
+    /// The application is called like a vhost.
+    AppOfVhost,
     /// Because of its address.
     Address(Refusal),
     /// The stream needs a key.
@@ -26,6 +30,8 @@ pub enum Denial {
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Disabled => write!(f, "this vhost is not enabled"),
+            Self::AppOfVhost => write!(f, "a vhost has this name; an application may not have it"),
             Self::Address(refusal) => refusal.fmt(f),
             Self::NoKey(access) => write!(
                 f,

@@ -80,6 +80,8 @@ mod tests {
                 token_traverse: false,
                 vhost: Cluster::SAME_VHOST.to_owned(),
             };
+            let mut of_edge = config.clone();
+            of_edge.default_vhost.cluster = cluster;
             let allowed = capacity::allow(capacity::find(), &config);
             let listening = Listener {
                 listener: listener.into(),
@@ -88,7 +90,7 @@ mod tests {
             };
             Self {
                 running: start(config, vec![listening], None, &allowed).unwrap(),
-                edge: Edge::new(&cluster, Vec::new()),
+                edge: Edge::new(&of_edge, Vec::new()),
             }
         }
 
@@ -96,17 +98,18 @@ mod tests {
             let request = ClientRequest {
                 purpose,
                 host: String::new(),
+                vhost: None,
                 app: "live".to_owned(),
                 stream: stream.to_owned(),
                 via: Via::default(),
             };
-            let (origin, patience) = self.edge.round().remove(0);
+            let (origin, patience) = self.edge.round(None).remove(0);
             let server = &self.running.server;
             let open = |address: &OriginAddress| {
                 let source = (Source::Origin(address), patience);
                 Upstream::open(server, &self.edge, source, &request)
             };
-            let (upstream, _) = self.edge.follow(&origin, open).unwrap();
+            let (upstream, _) = self.edge.follow((None, &origin), open).unwrap();
             upstream
         }
     }

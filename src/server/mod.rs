@@ -76,7 +76,8 @@ use crate::server::sender::Writer;
 use crate::server::siblings::{Hold, Holder, Siblings, scout};
 use crate::server::thread::{Role, Threads};
 use crate::server::totals::Totals;
-use crate::wire::name::StreamPath;
+use crate::wire::name::{StreamPath, StreamRequest, vhost_of};
+use crate::wire::vhost::VhostName;
 
 /// What all threads of the process share.
 #[derive(Debug)]
@@ -155,11 +156,12 @@ pub fn start(
 ) -> Result<Running, StartError> {
     let rtmp = sockets.iter().filter(|at| at.protocol == Protocol::Rtmp);
     let addresses = rtmp.map(|at| at.address).collect();
-    let edge = Edge::new(&config.default_vhost.cluster, addresses);
+    let edge = Edge::new(&config, addresses);
     let (most, per_address) = (config.max_connections, config.connections_per_address());
-    let registry = Registry::new(config.default_vhost.play.group_frames());
     let features = Features::of_this_build(&config);
     let config = Current::new(config);
+    let keeps = config.clone();
+    let registry = Registry::new(move |path| keeps.get().vhost(vhost_of(path)).play.group_frames());
     let server = Arc::new(Server {
         registry: Arc::new(registry),
         rhythm: Rhythm {
@@ -253,10 +255,7 @@ impl Running {
     pub fn reload(&self, config: Config, allowed: &Allowed) {
         let server = &self.server;
         ::log::set_max_level(config.log.level);
-        server
-            .registry
-            .keep(config.default_vhost.play.group_frames());
-        server.edge.reload(&config.default_vhost.cluster);
+        server.edge.reload(&config);
         let per_address = config.connections_per_address();
         server
             .connections
@@ -302,7 +301,10 @@ impl Running {
         }
         // What publishers had sent by now is read, and reaches players and disk.
         let until = deadline(limits::POLL);
-        let feeds = || !server.is_edge() && !server.registry.live(1).is_empty();
+        let feeds = || {
+            let live = server.registry.live(usize::MAX);
+            live.iter().any(|path| !server.is_edge(path))
+        };
         while feeds() && Instant::now() < until {
             std::thread::sleep(limits::STOP_POLL);
         }
@@ -335,9 +337,19 @@ impl Server {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Whether what is published here goes to an origin.
-    pub fn is_edge(&self) -> bool {
-        self.config().default_vhost.cluster.mode == Mode::Remote
+    /// Whether what is published here at `path` goes to an origin.
+    pub fn is_edge(&self, path: &str) -> bool {
+        self.config().vhost(vhost_of(path)).cluster.mode == Mode::Remote
+    }
+
+    /// The request, for the vhost that it names if there is one; the default one if not. Siblings know
+    /// what they ask for.
+    pub fn select(&self, connection: &Connection, mut request: StreamRequest) -> StreamRequest {
+        let config = self.config();
+        let is_sibling = connection.protocol == Protocol::Sibling;
+        let is_vhost = |name: &VhostName| is_sibling || config.vhosts.contains_key(name.as_str());
+        request.path.vhost = request.vhost.take().filter(is_vhost);
+        request
     }
 
     /// Whether the stream at `path` is published here, or to a process that shares our port.
@@ -391,16 +403,24 @@ impl Server {
         path: &StreamPath,
         queries: [&str; 2],
     ) -> Result<bool, Denial> {
-        let stream = (path.app.as_str(), path.name.as_str());
+        let config = self.config();
+        let vhost = config.vhost(path.vhost());
+        if !vhost.enabled {
+            return Err(Denial::Disabled);
+        }
+        let (app, name) = (path.app.as_str(), path.name.as_str());
+        // Its files would be among those of the other.
+        if path.vhost.is_none() && config.vhosts.contains_key(&app.to_ascii_lowercase()) {
+            return Err(Denial::AppOfVhost);
+        }
         let who = (access, connection.peer.ip());
-        self.gate
-            .check(&self.config().default_vhost.security, who, stream, queries)
+        self.gate.check(&vhost.security, who, (app, name), queries)
     }
 
     /// Takes from the budget what a message of a stream with a body of `length` bytes will need: as it
     /// came, as chunks, and as an FLV tag if there may be players of these.
     pub fn charge(&self, length: usize) -> Option<Charge> {
-        let remux = self.config().default_vhost.remux;
+        let remux = self.config().all_vhosts().any(|(_, vhost)| vhost.remux);
         let copies = if remux { 3 } else { 2 };
         let bytes = length.saturating_mul(copies);
         self.budget

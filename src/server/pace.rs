@@ -44,7 +44,7 @@ impl Pace {
             return;
         }
         let now = Instant::now();
-        let merge_time = rhythm.merge_time().min(limits::MAX_MERGE_TIME);
+        let merge_time = rhythm.merge_time(&stream.path).min(limits::MAX_MERGE_TIME);
         let wait = match stream.due() {
             Some(due) => until_next(due.saturating_duration_since(now), merge_time),
             None => limits::IDLE_READ,

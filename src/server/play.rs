@@ -150,7 +150,7 @@ fn find_somewhere(
         return Err(Denied::Missing("it is not published here".to_owned()));
     }
     let attached = attach(server, &path)?;
-    let wait = server.config().default_vhost.play.play_wait;
+    let wait = server.config().vhost(request.path.vhost()).play.play_wait;
     let deadline = deadline(wait);
     let mut is_done = || has_left() || Instant::now() >= deadline;
     let edge = &server.edge;

@@ -89,7 +89,7 @@ fn hub(
         return Err(busy(Busy));
     }
     let config = server.config();
-    let disk = match &config.default_vhost.hls {
+    let disk = match &config.vhost(path.vhost()).hls {
         Some(settings) => Some((settings, server.hls.claim(settings, path, takeover)?)),
         None => None,
     };
@@ -181,8 +181,8 @@ impl Publication {
         let from = (session.introduction(), Some(request));
         let grant = hook::ask(server, connection, May::Publish, from).map_err(Refusal::bad_name)?;
         let config = server.config();
-        let config = &config.default_vhost.publish;
-        let sink = if server.is_edge() {
+        let config = &config.vhost(request.path.vhost()).publish;
+        let sink = if server.is_edge(&request.path.to_string()) {
             let forwarder = server
                 .edge
                 .forward(server, connection, request, session.via())?;

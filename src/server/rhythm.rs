@@ -9,6 +9,7 @@ use crate::config::MergeTime;
 use crate::hub::stream::Bell;
 use crate::limits;
 use crate::server::current::Current;
+use crate::wire::name::vhost_of;
 
 /// What every sender of the process shares.
 #[derive(Clone, Debug)]
@@ -20,9 +21,9 @@ pub struct Rhythm {
 }
 
 impl Rhythm {
-    /// The least time between the beginnings of two rounds.
-    pub fn merge_time(&self) -> Duration {
-        match self.config.get().default_vhost.play.mw_latency {
+    /// The least time between the beginnings of two rounds of the stream at `path`.
+    pub fn merge_time(&self, path: &str) -> Duration {
+        match self.config.get().vhost(vhost_of(path)).play.mw_latency {
             MergeTime::Fixed(time) => time,
             MergeTime::Auto => {
                 let players = self.players.load(Ordering::Relaxed);
@@ -35,9 +36,13 @@ impl Rhythm {
         }
     }
 
-    /// How long players are kept without a publisher.
-    pub fn publisher_wait(&self) -> Duration {
-        self.config.get().default_vhost.publish.publisher_wait
+    /// How long players of the stream at `path` are kept without a publisher.
+    pub fn publisher_wait(&self, path: &str) -> Duration {
+        self.config
+            .get()
+            .vhost(vhost_of(path))
+            .publish
+            .publisher_wait
     }
 }
 

@@ -278,8 +278,13 @@ impl Peer {
                         return Ok(Some(end));
                     }
                 }
-                Action::Publish(request) => next = self.publish(&request)?,
-                Action::Play(request) => next = Next::Play(request),
+                Action::Publish(request) => {
+                    let request = self.server.select(&self.connection, request);
+                    next = self.publish(&request)?;
+                }
+                Action::Play(request) => {
+                    next = Next::Play(self.server.select(&self.connection, request));
+                }
                 Action::Unpublish => {
                     if let Some(lost) = self.hand_on() {
                         return Ok(Some(Next::End(self.lose(lost)?)));

@@ -287,7 +287,7 @@ impl Sender {
         self.running = true;
         loop {
             let begun = Instant::now();
-            let merge_time = self.rhythm.merge_time();
+            let merge_time = self.rhythm.merge_time(&self.stream.path);
             let due = begun.checked_add(merge_time).unwrap_or(begun);
             // Before the queues are looked at: what comes later is for another round.
             self.beat.begin(due);
@@ -344,7 +344,10 @@ impl Sender {
     fn wait(&self, due: Instant, tails: bool) {
         let mut until = self
             .stream
-            .expire(self.rhythm.publisher_wait(), Instant::now())
+            .expire(
+                self.rhythm.publisher_wait(&self.stream.path),
+                Instant::now(),
+            )
             .map(deadline);
         if tails || !self.closing.is_empty() {
             let again = due.max(deadline(limits::RETRY_ROUND));
@@ -401,7 +404,9 @@ mod tests {
             Arc::default(),
             None,
         ));
-        let publisher = Arc::new(Registry::new(0)).publish("a/b", false).unwrap();
+        let publisher = Arc::new(Registry::new(|_| 0))
+            .publish("a/b", false)
+            .unwrap();
         let frames = publisher.stream.join(Start::Anything).frames;
         let writer = Writer::open(connection, frames, Unsent::default(), &Arc::default());
         (publisher, writer.unwrap(), player)

@@ -20,6 +20,8 @@ pub struct ClientRequest {
     pub purpose: Purpose,
     /// `host:port` of the origin, for the `tcUrl`.
     pub host: String,
+    /// The vhost, for the `tcUrl` in its place.
+    pub vhost: Option<String>,
     /// Application, with its query string if it has one.
     pub app: String,
     /// Stream name, with its query string if it has one.
@@ -88,13 +90,11 @@ impl ClientSession {
         let chunk_size = u32::try_from(limits::OUR_CHUNK_SIZE).unwrap_or(u32::MAX);
         send(events, &Control::SetChunkSize(chunk_size).encode());
         let text = command::string;
+        let host = request.vhost.as_ref().unwrap_or(&request.host);
         let mut properties = vec![
             ("app", text(&request.app)),
             ("flashVer", text("FMLE/3.0 (compatible; srs-lite)")),
-            (
-                "tcUrl",
-                text(&format!("rtmp://{}/{}", request.host, request.app)),
-            ),
+            ("tcUrl", text(&format!("rtmp://{host}/{}", request.app))),
             ("capsEx", Value::Number(f64::from(caps_ex::OURS))),
             ("fourCcList", Value::StrictArray(vec![text("*")])),
             (HOPS_PROPERTY, Value::Number(f64::from(request.via.hops))),

@@ -10,6 +10,7 @@ use crate::wire::command::{self, Command, STREAM};
 use crate::wire::control::Control;
 use crate::wire::message::{RawMessage, type_id};
 use crate::wire::name::{NameError, StreamRequest};
+use crate::wire::vhost::VhostName;
 
 /// Property of `connect` with the number of edges that the stream has passed; ours.
 pub const HOPS_PROPERTY: &str = "srsLiteHops";
@@ -48,6 +49,8 @@ pub struct ServerSession {
     introduction: Introduction,
     /// The transaction id of its `connect`.
     connect_id: f64,
+    /// Of its URL.
+    host: Option<VhostName>,
     /// Whether it can be asked to connect anew, and has not been.
     reconnects: bool,
     /// What its `connect` said.
@@ -89,6 +92,7 @@ impl Default for ServerSession {
             via: Via::default(),
             introduction: Introduction::default(),
             connect_id: 0.0,
+            host: None,
             reconnects: false,
             urls: Urls::default(),
             dropped: 0,
@@ -324,6 +328,8 @@ impl ServerSession {
         send(actions, &Control::SetPeerBandwidth(window).encode());
         // Before the answer: OBS and others take the answer for the end of the negotiation.
         send(actions, &Control::SetChunkSize(chunk_size).encode());
+        let url = property("tcUrl").and_then(Value::as_str);
+        self.host = url.and_then(VhostName::of_url);
         let hops = property(HOPS_PROPERTY).and_then(Value::as_number);
         self.via.hops = (0..=limits::MAX_EDGE_HOPS)
             .find(|&count| hops.is_none_or(|hops| hops <= f64::from(count)))
@@ -385,7 +391,8 @@ impl ServerSession {
         if self.created == 0 {
             return Err("createStream must come first".to_owned());
         }
-        StreamRequest::parse(app, command.string(1)).map_err(|error: NameError| error.to_string())
+        let request = StreamRequest::parse(self.host.as_ref(), app, command.string(1));
+        request.map_err(|error: NameError| error.to_string())
     }
 }
 

@@ -11,14 +11,14 @@ use crate::limits;
 pub struct Request<'a> {
     /// What is asked for.
     pub method: Method,
+    /// The host that is asked, and its port; of the target, or `Host` [HTTP §7.2].
+    pub host: Option<&'a str>,
     /// The target without scheme, authority and query; `*` only of OPTIONS. Not decoded.
     pub path: &'a str,
     /// What follows `?`.
     pub query: &'a str,
     /// Whether the peer expects the connection to go on after the answer.
     pub keep_alive: bool,
-    /// `Host`.
-    pub host: Option<&'a str>,
     /// `Authorization`: a secret.
     pub authorization: Option<&'a str>,
     /// `Range`.
@@ -148,15 +148,15 @@ impl<'a> Request<'a> {
         {
             return Err(HttpError::Body);
         }
-        let target = origin_form(target, method).ok_or(HttpError::Malformed)?;
+        let (authority, target) = origin_form(target, method).ok_or(HttpError::Malformed)?;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Ok(Self {
             method,
+            host: authority.or_else(|| fields.text("host")),
             path,
             query,
             keep_alive: !fields.connection("close")
                 && (version > 0 || fields.connection("keep-alive")),
-            host: fields.text("host"),
             authorization: fields.text("authorization"),
             range: fields.text("range"),
             if_range: fields.text("if-range"),
@@ -239,16 +239,21 @@ impl<'a> Fields<'_, 'a> {
     }
 }
 
-/// The target from its path on [HTTP §7.1]: clients that take us for a proxy send all of the URL.
-fn origin_form(target: &str, method: Method) -> Option<&str> {
+/// The target from its path on [HTTP §7.1], and its authority: clients that take us for a proxy send
+/// all of the URL.
+fn origin_form(target: &str, method: Method) -> Option<(Option<&str>, &str)> {
     if target.starts_with('/') || (target == "*" && method == Method::Options) {
-        return Some(target);
+        return Some((None, target));
     }
     let (scheme, rest) = target.split_once("://")?;
     if !scheme.eq_ignore_ascii_case("http") {
         return None;
     }
-    Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"))
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at_checked(at)?,
+        None => (rest, "/"),
+    };
+    Some((Some(authority), path))
 }
 
 /// Digits; the largest number if they say more.

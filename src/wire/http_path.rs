@@ -1,14 +1,16 @@
 //! The only request paths that exist.
 
 use super::name::{Name, StreamPath};
+use super::vhost::VhostName;
 
 /// A path below the served directory: `/app/name.m3u8`, or any other file there that is not hidden.
+/// `/vhost/app/name.m3u8` is of that vhost, whoever is asked.
 ///
 /// The path is parsed, not cleaned. There is no value of this type for `..`, an absolute path, an
 /// escape, a directory or a dotfile, so nothing after this point has to look for one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpPath<'a> {
-    /// Without the slash at its beginning.
+    /// Without the slash at its beginning; of a stream, from the application on.
     text: &'a str,
     /// What it stands for.
     pub kind: Kind,
@@ -30,8 +32,14 @@ pub enum Kind {
 }
 
 impl<'a> HttpPath<'a> {
-    /// Takes apart the path of a request; anything unusual is `None` and becomes a 404.
-    pub fn parse(path: &'a str) -> Option<Self> {
+    /// Takes apart the path of a request to the vhost `named`; anything unusual is `None` and becomes a
+    /// 404. A directory whose name `is_vhost` has the files of that vhost: no path leads to one of its
+    /// streams without being of it.
+    pub fn parse(
+        path: &'a str,
+        named: Option<&VhostName>,
+        is_vhost: impl Fn(&VhostName) -> bool,
+    ) -> Option<Self> {
         let text = path.strip_prefix('/')?;
         if text.is_empty() {
             let kind = Kind::Index;
@@ -41,18 +49,28 @@ impl<'a> HttpPath<'a> {
         if text.ends_with(".lock") || !text.split('/').all(is_plain) {
             return None;
         }
-        let kind = live(text).unwrap_or(Kind::File);
+        let below = text.split_once('/').and_then(|(first, rest)| {
+            let vhost = VhostName::parse(first).filter(is_vhost)?;
+            Some((rest, live(rest, Some(vhost))?))
+        });
+        let (text, kind) = below
+            .or_else(|| Some((text, live(text, named.cloned())?)))
+            .unwrap_or((text, Kind::File));
         Some(Self { text, kind })
     }
 
-    /// The path without the slash at its beginning.
-    pub const fn as_str(&self) -> &'a str {
-        self.text
+    /// The stream that it belongs to, if it is one's.
+    pub const fn stream(&self) -> Option<&StreamPath> {
+        match &self.kind {
+            Kind::Flv(stream) | Kind::Playlist(stream) | Kind::Segment(stream) => Some(stream),
+            Kind::Index | Kind::File => None,
+        }
     }
 
     /// Every directory on the way, and the file. Each is one name of a file system.
-    pub fn components(&self) -> impl Iterator<Item = &'a str> {
-        self.text.split('/')
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        let vhost = self.stream().and_then(StreamPath::vhost);
+        vhost.into_iter().chain(self.text.split('/'))
     }
 
     /// What follows the last dot of the file's name.
@@ -62,7 +80,7 @@ impl<'a> HttpPath<'a> {
 }
 
 /// The kind of a path that belongs to a stream.
-fn live(text: &str) -> Option<Kind> {
+fn live(text: &str, vhost: Option<VhostName>) -> Option<Kind> {
     let mut components = text.split('/');
     let app = Name::parse(components.next()?).ok()?;
     let second = components.next()?;
@@ -71,8 +89,8 @@ fn live(text: &str) -> Option<Kind> {
             let (name, suffix) = second.rsplit_once('.')?;
             let name = Name::parse(name).ok()?;
             match suffix {
-                "flv" => Some(Kind::Flv(StreamPath { app, name })),
-                "m3u8" => Some(Kind::Playlist(StreamPath { app, name })),
+                "flv" => Some(Kind::Flv(StreamPath { vhost, app, name })),
+                "m3u8" => Some(Kind::Playlist(StreamPath { vhost, app, name })),
                 _ => None,
             }
         }
@@ -80,7 +98,7 @@ fn live(text: &str) -> Option<Kind> {
             let number = file.strip_suffix(".ts")?;
             let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
             let name = Name::parse(second).ok()?;
-            is_number.then_some(Kind::Segment(StreamPath { app, name }))
+            is_number.then_some(Kind::Segment(StreamPath { vhost, app, name }))
         }
         (Some(_), Some(_)) => None,
     }
@@ -121,7 +139,7 @@ mod tests {
             ("/live/a.FLV", "file", "FLV"),
         ];
         for &(text, kind, suffix) in CASES {
-            let path = HttpPath::parse(text);
+            let path = HttpPath::parse(text, None, |_| false);
             let found = path
                 .as_ref()
                 .map_or(String::new(), |path| match &path.kind {
@@ -133,6 +151,34 @@ mod tests {
                 });
             assert_eq!(found, kind, "{text}");
             assert_eq!(path.map_or("", |path| path.suffix()), suffix, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_of_vhosts() {
+        let host = VhostName::parse("h.test").unwrap();
+        let is_vhost = |name: &VhostName| ["h.test", "v.test", "live"].contains(&name.as_str());
+        for (text, stream, file) in [
+            ("/app/a.m3u8", "h.test/app/a", "h.test/app/a.m3u8"),
+            ("/app/a/1.ts", "h.test/app/a", "h.test/app/a/1.ts"),
+            ("/app/a.flv", "h.test/app/a", "h.test/app/a.flv"),
+            ("/v.test/app/a.m3u8", "v.test/app/a", "v.test/app/a.m3u8"),
+            ("/v.test/app/a/1.ts", "v.test/app/a", "v.test/app/a/1.ts"),
+            ("/v.test/app/a.flv", "v.test/app/a", "v.test/app/a.flv"),
+            ("/V.TEST/app/a.m3u8", "v.test/app/a", "v.test/app/a.m3u8"),
+            ("/live/app/a.m3u8", "live/app/a", "live/app/a.m3u8"),
+            // None of these is a file of v.test.
+            ("/v.test/a.m3u8", "h.test/v.test/a", "h.test/v.test/a.m3u8"),
+            ("/v.test/a/1.ts", "h.test/v.test/a", "h.test/v.test/a/1.ts"),
+            ("/other/app/a.m3u8", "", "other/app/a.m3u8"),
+            ("/v.test/index.html", "", "v.test/index.html"),
+            ("/a.html", "", "a.html"),
+        ] {
+            let path = HttpPath::parse(text, Some(&host), is_vhost).unwrap();
+            let found = path.stream().map(StreamPath::to_string);
+            assert_eq!(found.unwrap_or_default(), stream, "{text}");
+            let components: Vec<_> = path.components().collect();
+            assert_eq!(components.join("/"), file, "{text}");
         }
     }
 
@@ -171,7 +217,7 @@ mod tests {
             "/a.tmp/b",
         ];
         for text in CASES {
-            assert_eq!(HttpPath::parse(text), None, "{text:?}");
+            assert_eq!(HttpPath::parse(text, None, |_| true), None, "{text:?}");
         }
     }
 }

@@ -23,3 +23,4 @@ pub mod name;
 pub mod reader;
 pub mod sps;
 pub mod url;
+pub mod vhost;

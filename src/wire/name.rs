@@ -4,6 +4,7 @@
 use core::fmt;
 
 use crate::limits;
+use crate::wire::vhost::{self, VhostName};
 
 /// A name that is safe as one component of a path or URL, and in a log.
 ///
@@ -55,17 +56,49 @@ impl fmt::Display for Name {
     }
 }
 
-/// Which stream: shown as `app/name`.
+/// Which stream: shown as `app/name`, or `vhost/app/name`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct StreamPath {
+    /// The vhost; `None`: the default one.
+    pub vhost: Option<VhostName>,
     /// The application, from `connect` [RTMP §7.2.1.1].
     pub app: Name,
     /// The publishing name [RTMP §7.2.2.6].
     pub name: Name,
 }
 
+impl StreamPath {
+    /// Takes apart what is shown.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (vhost, rest) = match vhost_of(text) {
+            Some(name) => (Some(VhostName::parse(name)?), text.split_once('/')?.1),
+            None => (None, text),
+        };
+        let (app, name) = rest.split_once('/')?;
+        Some(Self {
+            vhost,
+            app: Name::parse(app).ok()?,
+            name: Name::parse(name).ok()?,
+        })
+    }
+
+    /// The name of its vhost, if that is not the default one.
+    pub fn vhost(&self) -> Option<&str> {
+        self.vhost.as_ref().map(VhostName::as_str)
+    }
+}
+
+/// The name of the vhost of a stream that is shown so, if that is not the default one.
+pub fn vhost_of(path: &str) -> Option<&str> {
+    let (first, rest) = path.split_once('/')?;
+    rest.contains('/').then_some(first)
+}
+
 impl fmt::Display for StreamPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(vhost) = &self.vhost {
+            write!(f, "{vhost}/")?;
+        }
         write!(f, "{}/{}", self.app, self.name)
     }
 }
@@ -73,17 +106,20 @@ impl fmt::Display for StreamPath {
 /// What a peer asks to publish or play. Its `Debug` shows no query: it may be a secret.
 #[derive(Clone, Eq, PartialEq)]
 pub struct StreamRequest {
-    /// Which stream.
+    /// The vhost that is asked for. There may be none of this name.
+    pub vhost: Option<VhostName>,
+    /// Which stream; of the default vhost, until it is known whether there is the other.
     pub path: StreamPath,
-    /// What followed `?` in the application. At most [`limits::MAX_QUERY_LENGTH`] bytes, without
-    /// control characters.
+    /// What followed `?` in the application, without what names the vhost. At most
+    /// [`limits::MAX_QUERY_LENGTH`] bytes, without control characters.
     pub app_query: String,
     /// What followed `?` in the publishing name. The same holds.
     pub query: String,
 }
 
 impl StreamRequest {
-    /// Takes apart the application of a `connect` and the name of a `publish` or `play`.
+    /// Takes apart the application of a `connect` and the name of a `publish` or `play`. `host` is that
+    /// of the URL, and what counts if no query names a vhost.
     ///
     /// Slashes around the application are dropped. `app/name` with an empty `stream` is what OBS
     /// sends when all of the URL is in its server field.
@@ -91,7 +127,7 @@ impl StreamRequest {
     /// # Errors
     ///
     /// The application or the name is not a [`Name`], or a query passes its bounds.
-    pub fn parse(app: &str, stream: &str) -> Result<Self, NameError> {
+    pub fn parse(host: Option<&VhostName>, app: &str, stream: &str) -> Result<Self, NameError> {
         let (app, app_query) = split_query(app)?;
         let (stream, query) = split_query(stream)?;
         let app = app.trim_matches('/');
@@ -99,18 +135,22 @@ impl StreamRequest {
             Some((app, name)) if stream.is_empty() => (app, name),
             _ => (app, stream),
         };
+        let vhost = match vhost::named_in(&[&query, &app_query]) {
+            Some(named) => VhostName::parse(named),
+            None => host.cloned(),
+        };
         Ok(Self {
+            vhost,
             path: StreamPath {
+                vhost: None,
                 app: Name::parse(app)?,
                 name: Name::parse(stream)?,
             },
-            app_query,
-            query,
+            app_query: vhost::without_names(&app_query),
+            query: vhost::without_names(&query),
         })
     }
-}
 
-impl StreamRequest {
     /// Both query strings. A parameter may be in either: players differ in what they split where.
     pub fn queries(&self) -> [&str; 2] {
         [&self.query, &self.app_query]
@@ -235,10 +275,41 @@ mod tests {
             (["live/a?t", "?k"], ["live/a", "t", "k"]),
         ];
         for &([app, stream], expected) in CASES {
-            let request = StreamRequest::parse(app, stream).unwrap();
+            let request = StreamRequest::parse(None, app, stream).unwrap();
             let shown = request.path.to_string();
             let parts = [&shown, &request.app_query, &request.query];
             assert_eq!(parts, expected, "{app:?} {stream:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_for_the_vhost_of_its_query_or_of_its_host() {
+        let host = VhostName::parse("h.test").unwrap();
+        for (app, stream, vhost, [app_query, query]) in [
+            ("live", "a", Some("h.test"), ["", ""]),
+            ("live?vhost=A.test", "a", Some("a.test"), ["", ""]),
+            ("live?k&vhost=a", "b?vhost=b&x", Some("b"), ["k", "x"]),
+            ("live", "a?domain=a&key=1", Some("a"), ["", "key=1"]),
+            ("live", "a?vhost=10.0.0.1", None, ["", ""]),
+            ("live", "a?vhost=../a", None, ["", ""]),
+        ] {
+            let request = StreamRequest::parse(Some(&host), app, stream).unwrap();
+            let name = request.vhost.as_ref().map(VhostName::as_str);
+            assert_eq!(name, vhost, "{app} {stream}");
+            assert_eq!([&*request.app_query, &*request.query], [app_query, query]);
+            assert_eq!(request.path.vhost, None);
+        }
+    }
+
+    #[test]
+    fn a_stream_is_shown_with_its_vhost() {
+        for (text, vhost) in [("live/a", None), ("a.test/live/a", Some("a.test"))] {
+            let path = StreamPath::parse(text).unwrap();
+            assert_eq!((path.vhost(), vhost_of(text)), (vhost, vhost));
+            assert_eq!(path.to_string(), text);
+        }
+        for text in ["", "a", "a/", "/a/b", "a/b/c/d", "../a/b", "a/../b"] {
+            assert_eq!(StreamPath::parse(text), None, "{text}");
         }
     }
 
@@ -258,7 +329,7 @@ mod tests {
             ("live?\u{85}", "a", NameError::QueryCharacter),
         ];
         for &(app, stream, expected) in CASES {
-            let result = StreamRequest::parse(app, stream);
+            let result = StreamRequest::parse(None, app, stream);
             assert_eq!(result, Err(expected), "{app:?} {stream:?}");
         }
     }
@@ -266,14 +337,14 @@ mod tests {
     #[test]
     fn a_query_is_as_long_as_the_limit_and_no_longer() {
         let limit = limits::MAX_QUERY_LENGTH;
-        let ask = |length| StreamRequest::parse("live", &format!("a?{}", "k".repeat(length)));
+        let ask = |length| StreamRequest::parse(None, "live", &format!("a?{}", "k".repeat(length)));
         assert_eq!(ask(limit).map(|request| request.query.len()), Ok(limit));
         assert_eq!(ask(limit + 1), Err(NameError::QueryTooLong(limit + 1)));
     }
 
     #[test]
     fn a_secret_in_a_query_stays_out_of_logs() {
-        let request = StreamRequest::parse("live?secret", "a?secret").unwrap();
+        let request = StreamRequest::parse(None, "live?secret", "a?secret").unwrap();
         assert!(!format!("{request:?}").contains("secret"));
     }
 }

@@ -18,7 +18,7 @@ pub(crate) const PATH: &str = "live/name";
 
 /// A hub that keeps groups of up to `frames`.
 pub(crate) fn hub(frames: usize) -> Hub {
-    Arc::new(Registry::new(frames))
+    Arc::new(Registry::new(move |_| frames))
 }
 
 /// A hub, and who publishes its stream.

@@ -202,13 +202,14 @@ impl Connection {
     ) -> Result<Vec<Value>, Status> {
         let address = self.socket.peer_addr().unwrap();
         let url = format!("rtmp://{address}/{app}");
-        let mut properties = vec![
+        // Of two with one name, the first counts.
+        let mut properties = more.to_vec();
+        properties.extend([
             ("app", app.into()),
             ("type", "nonprivate".into()),
             ("flashVer", "FMLE/3.0".into()),
             ("tcUrl", url.as_str().into()),
-        ];
-        properties.extend_from_slice(more);
+        ]);
         let object = Value::object(&properties);
         let call = self.call(0, "connect", &[object]);
         self.answer(call)

@@ -48,6 +48,7 @@ impl Rtmp {
         assembler.trust();
         Self {
             asked: Some(ClientRequest {
+                vhost: None,
                 purpose,
                 host: host.to_owned(),
                 app: app.to_owned(),

@@ -82,7 +82,7 @@ impl Forwarder {
             None => Refusal::bad_name("there is no origin"),
         })?;
         let refuse = |_| Refusal::bad_name("the server stops");
-        let publisher = Arc::new(server.registry.beside(0))
+        let publisher = Arc::new(server.registry.beside())
             .publish(path, false)
             .map_err(refuse)?;
         let shared = Arc::new(Shared::default());
@@ -244,12 +244,13 @@ fn find(server: &Server, request: &ClientRequest) -> Result<(Upstream, u32), Opt
     let edge = &server.edge;
     // All together may take no longer than one alone: the publisher waits.
     let end = deadline(limits::ONLY_ORIGIN_PATIENCE);
-    for (origin, patience) in edge.round() {
+    let vhost = request.vhost.as_deref();
+    for (origin, patience) in edge.round(vhost) {
         let ask = |address: &OriginAddress| {
             let patience = patience.min(end.saturating_duration_since(Instant::now()));
             Upstream::open(server, edge, (Source::Origin(address), patience), request)
         };
-        match edge.follow(&origin, ask) {
+        match edge.follow((vhost, &origin), ask) {
             Ok(upstream) => {
                 origin.set_down(false);
                 return Ok(upstream);

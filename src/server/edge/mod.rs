@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::config::{Cluster, OriginAddress};
+use crate::config::{Cluster, Config, OriginAddress};
 use crate::hub::registry::{Attached, Pull};
 use crate::limits;
 use crate::server::Server;
@@ -38,12 +38,13 @@ use crate::server::siblings::{Hold, Holder};
 use crate::server::thread::Role;
 use crate::session::client::{ClientRequest, Purpose};
 use crate::session::server::Via;
-use crate::wire::name::StreamRequest;
+use crate::wire::name::{StreamPath, StreamRequest, vhost_of};
 
 /// What a process knows of that.
 #[derive(Debug)]
 pub struct Edge {
-    upstreams: RwLock<Arc<Upstreams>>,
+    /// By the name of the vhost; the default one has none.
+    upstreams: RwLock<HashMap<String, Arc<Upstreams>>>,
     /// Round robin.
     next: AtomicUsize,
     resolver: Resolver,
@@ -110,9 +111,9 @@ impl Drop for Counted {
 
 impl Edge {
     /// For a process that itself listens at `listening`.
-    pub fn new(cluster: &Cluster, listening: Vec<SocketAddr>) -> Self {
+    pub fn new(config: &Config, listening: Vec<SocketAddr>) -> Self {
         Self {
-            upstreams: RwLock::new(Arc::new(Upstreams::default().changed(cluster))),
+            upstreams: RwLock::new(upstreams(config, &HashMap::new())),
             next: AtomicUsize::new(0),
             resolver: Resolver::default(),
             listening,
@@ -126,22 +127,26 @@ impl Edge {
     }
 
     /// Fetches from these origins from now on; what is being fetched goes on.
-    pub fn reload(&self, cluster: &Cluster) {
-        let mut upstreams = self
-            .upstreams
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *upstreams = Arc::new(upstreams.changed(cluster));
+    pub fn reload(&self, config: &Config) {
+        let known = self.upstreams.write();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        *known = upstreams(config, &known);
     }
 
-    fn upstreams(&self) -> Arc<Upstreams> {
-        let upstreams = self.upstreams.read();
-        Arc::clone(&upstreams.unwrap_or_else(PoisonError::into_inner))
+    /// Those of a vhost, as [`Config::vhost`] has it.
+    fn upstreams(&self, vhost: Option<&str>) -> Arc<Upstreams> {
+        let known = self.upstreams.read();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        let named = known.get(vhost.unwrap_or_default());
+        named
+            .or_else(|| known.get(""))
+            .map(Arc::clone)
+            .unwrap_or_default()
     }
 
-    /// Whether there is anybody but siblings to ask.
-    fn has_origins(&self) -> bool {
-        !self.upstreams().origins.is_empty()
+    /// Whether there is anybody but siblings to ask for the stream at `path`.
+    fn has_origins(&self, path: &str) -> bool {
+        !self.upstreams(vhost_of(path)).origins.is_empty()
     }
 
     /// Sees to it that somebody fetches the stream, if it can be anywhere; waits for its turn unless
@@ -169,7 +174,7 @@ impl Edge {
             return Err(Denied::Unavailable(why.to_owned()));
         }
         let request = client_request(Purpose::Play, request, via);
-        if self.upstreams().token_traverse {
+        if self.upstreams(request.vhost.as_deref()).token_traverse {
             self.ask(server, &request, &mut left)?;
         }
         let Some(pull) = attached.pull() else {
@@ -190,7 +195,7 @@ impl Edge {
 
     /// Fetches a stream that players wait for, if it can be had somewhere now.
     pub fn fetch_for_players(&self, server: &Arc<Server>, path: &str) {
-        let Some((app, stream)) = path.split_once('/') else {
+        let Some(StreamPath { vhost, app, name }) = StreamPath::parse(path) else {
             return;
         };
         if !self.may_have(server, path) {
@@ -204,8 +209,9 @@ impl Edge {
             let request = ClientRequest {
                 purpose: Purpose::Play,
                 host: String::new(),
-                app: app.to_owned(),
-                stream: stream.to_owned(),
+                vhost: vhost.map(|vhost| vhost.to_string()),
+                app: app.to_string(),
+                stream: name.to_string(),
                 via: Via::default(),
             };
             let _ = self.fetch(server, pull, request, slots);
@@ -214,7 +220,7 @@ impl Edge {
 
     /// Whether the stream can be somewhere else: origins must be asked, siblings have said so.
     fn may_have(&self, server: &Server, path: &str) -> bool {
-        self.has_origins() || server.holder(Hold::Publish, path).is_some()
+        self.has_origins(path) || server.holder(Hold::Publish, path).is_some()
     }
 
     fn slots(&self) -> Option<(Counted, Counted)> {
@@ -252,12 +258,13 @@ impl Edge {
             Counted::new(&self.asked, limits::MAX_ASKED_PLAYERS)
         })?;
         let mut last = "there is no origin".to_owned();
-        for (origin, patience) in self.round() {
+        let vhost = request.vhost.as_deref();
+        for (origin, patience) in self.round(vhost) {
             let ask = |address: &OriginAddress| {
                 let source = (Source::Origin(address), patience);
                 Upstream::open(server, self, source, request)
             };
-            match self.follow(&origin, ask) {
+            match self.follow((vhost, &origin), ask) {
                 Ok(_) => return Ok(()),
                 Err(OriginError {
                     cause: Cause::Refused(_, why),
@@ -289,10 +296,10 @@ impl Edge {
         Ok(forwarder)
     }
 
-    /// The origins in the order in which to try them, and how long each may take to say yes: round
+    /// The origins of a vhost in the order in which to try them, and how long each may take to say yes: round
     /// robin, those that failed lately last.
-    pub fn round(&self) -> Vec<(Arc<Origin>, Duration)> {
-        let origins = &self.upstreams().origins;
+    pub fn round(&self, vhost: Option<&str>) -> Vec<(Arc<Origin>, Duration)> {
+        let origins = &self.upstreams(vhost).origins;
         let count = origins.len();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let first = first.checked_rem(count).unwrap_or(0);
@@ -364,6 +371,20 @@ fn wait_for_place<T>(
         }
         thread::sleep(limits::POLL);
     }
+}
+
+/// Those of every vhost.
+fn upstreams(
+    config: &Config,
+    known: &HashMap<String, Arc<Upstreams>>,
+) -> HashMap<String, Arc<Upstreams>> {
+    let none = Upstreams::default();
+    let of_vhosts = config.all_vhosts().map(|(name, vhost)| {
+        let name = name.unwrap_or_default();
+        let before = known.get(name).map_or(&none, |known| known);
+        (name.to_owned(), Arc::new(before.changed(&vhost.cluster)))
+    });
+    of_vhosts.collect()
 }
 
 impl Upstreams {

@@ -99,8 +99,11 @@ impl Upstream {
         let total = Arc::clone(&server.totals.upstream);
         let socket = socket.into();
         let connection = Connection::new(id, socket, peer, Protocol::Rtmp, total, None);
+        let config = server.config();
+        let vhost = request.vhost.as_deref();
         let request = ClientRequest {
             host: address.to_string(),
+            vhost: config.vhost(vhost).cluster.vhost_at_origin(vhost),
             ..request.clone()
         };
         Self::over(
@@ -266,20 +269,20 @@ impl Upstream {
 }
 
 impl Edge {
-    /// Makes an attempt at an origin, and where it sends us.
+    /// Makes an attempt at an origin of a vhost, and where it sends us.
     ///
     /// # Errors
     ///
     /// Of the last attempt.
     pub fn follow<T>(
         &self,
-        origin: &Origin,
+        (vhost, origin): (Option<&str>, &Origin),
         mut attempt: impl FnMut(&OriginAddress) -> Result<T, OriginError>,
     ) -> Result<T, OriginError> {
         let mut result = attempt(&origin.address);
         for _ in 0..limits::MAX_REDIRECTS {
             let redirect = result.as_ref().err().and_then(OriginError::redirect);
-            let Some(address) = redirect.and_then(|url| self.allows(url)) else {
+            let Some(address) = redirect.and_then(|url| self.allows(vhost, url)) else {
                 break;
             };
             result = attempt(&address);
@@ -288,8 +291,8 @@ impl Edge {
     }
 
     /// Where a redirection leads, if we may go there. Stream and application stay ours.
-    fn allows(&self, url: &Url) -> Option<OriginAddress> {
-        let upstreams = self.upstreams();
+    fn allows(&self, vhost: Option<&str>, url: &Url) -> Option<OriginAddress> {
+        let upstreams = self.upstreams(vhost);
         let origins = upstreams.origins.iter().map(|origin| &origin.address);
         let mut allowed = origins.chain(&upstreams.redirects);
         let is_it = |known: &&OriginAddress| {

@@ -19,6 +19,7 @@ use crate::server::edge::{Counted, Edge, Source};
 use crate::server::log::escape;
 use crate::server::sender::Writer;
 use crate::server::siblings::{Claim, Hold, Holder, Unclaimed};
+use crate::wire::name::vhost_of;
 
 /// A stream that is being fetched.
 #[derive(Debug)]
@@ -162,7 +163,7 @@ impl Fetch {
                 self.claim = None;
                 return self.visit_sibling(edge, &holder, Hold::Publish);
             }
-            if !edge.has_origins() {
+            if !edge.has_origins(&path) {
                 return Stop::Nowhere;
             }
             if self.claim.is_none() {
@@ -207,8 +208,8 @@ impl Fetch {
         let path = Arc::clone(&self.pull.stream.path);
         let mut last = Stop::Unwanted;
         let mut request = self.wanted.take_turn();
-        request.via.coworker = !self.server.is_edge();
-        for (origin, patience) in edge.round() {
+        request.via.coworker = !self.server.is_edge(&path);
+        for (origin, patience) in edge.round(vhost_of(&path)) {
             if self.pull.retire(Duration::ZERO, Instant::now()) {
                 return Stop::Unwanted;
             }
@@ -228,7 +229,7 @@ impl Fetch {
                     Stop::Unwanted | Stop::Over | Stop::Moved | Stop::Nowhere => Ok(stop),
                 }
             };
-            let error = match edge.follow(&origin, relay) {
+            let error = match edge.follow((vhost_of(&path), &origin), relay) {
                 Ok(stop) => return stop,
                 Err(error) => error,
             };

@@ -65,7 +65,7 @@ impl Fetch {
         let mut failed = None;
         let (mut pace, mut read) = (Pace::new(limits::ORIGIN_STALL_DEADLINE), 0);
         loop {
-            let merge_time = self.server.rhythm.merge_time();
+            let merge_time = self.server.rhythm.merge_time(&self.pull.stream.path);
             let end = take_frames(&self.server, upstream, &mut frames);
             let more = frames.len() >= limits::MAX_BATCH_FRAMES;
             if !frames.is_empty() {

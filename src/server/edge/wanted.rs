@@ -70,6 +70,7 @@ pub fn client_request(purpose: Purpose, request: &StreamRequest, via: Via) -> Cl
     ClientRequest {
         purpose,
         host: String::new(),
+        vhost: request.path.vhost().map(str::to_owned),
         app: with_query(request.path.app.as_str(), &request.app_query),
         stream: with_query(request.path.name.as_str(), &request.query),
         via: Via {

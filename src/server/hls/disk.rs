@@ -19,7 +19,9 @@ use crate::wire::name::StreamPath;
 pub struct Disk {
     /// `[hls_path]`.
     root: PathBuf,
-    /// `[app]` in it.
+    /// `[vhost]` in it, if that is not the default one.
+    vhost: Option<PathBuf>,
+    /// `[app]` in that.
     app: PathBuf,
     /// `[app]/[stream].m3u8`.
     playlist: PathBuf,
@@ -42,17 +44,20 @@ pub struct Disk {
 impl Disk {
     /// The files of the stream at `path`.
     pub fn new(settings: &config::Hls, path: &StreamPath) -> Self {
-        let app = settings.path.join(path.app.as_str());
+        let vhost = path.vhost().map(|vhost| settings.path.join(vhost));
+        let app = vhost.as_ref().unwrap_or(&settings.path);
+        let app = app.join(path.app.as_str());
         let name = path.name.as_str();
         let prefix = match settings.entry_prefix.trim_end_matches('/') {
             "" => format!("{name}/"),
-            prefix => format!("{prefix}/{}/{name}/", path.app),
+            prefix => format!("{prefix}/{path}/"),
         };
         Self {
             playlist: app.join(format!("{name}.m3u8")),
             segments: app.join(name),
             lock: app.join(format!(".{name}.lock")),
             app,
+            vhost,
             root: settings.path.clone(),
             prefix,
             cleanup: settings.cleanup,
@@ -74,6 +79,7 @@ impl Disk {
         }
         self.lease = None;
         fs::create_dir_all(&self.root)?;
+        self.vhost.as_deref().map_or(Ok(()), directory)?;
         directory(&self.app)?;
         self.lease = Some(Lease::take(&self.lock)?);
         self.found = self.resume();

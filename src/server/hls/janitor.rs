@@ -23,12 +23,15 @@ pub fn run(server: &Arc<Server>) {
         let now = Instant::now();
         if now >= next {
             let config = server.config();
-            let hls = config.default_vhost.hls.as_ref();
-            let disposal = hls.and_then(|hls| Some((&hls.path, hls.dispose?)));
-            seen = match disposal {
-                Some((root, dispose)) => round(root, dispose, &seen, now),
-                None => Seen::new(),
-            };
+            let mut next_seen = Seen::new();
+            for (name, vhost) in config.all_vhosts() {
+                let hls = vhost.hls.as_ref();
+                if let Some((hls, dispose)) = hls.and_then(|hls| Some((hls, hls.dispose?))) {
+                    let root = name.map_or_else(|| hls.path.clone(), |name| hls.path.join(name));
+                    next_seen.extend(round(&root, dispose, &seen, now));
+                }
+            }
+            seen = next_seen;
             next = now.checked_add(limits::JANITOR_ROUND).unwrap_or(now);
         }
     }

@@ -13,14 +13,16 @@ use super::{Answer, Body, not_found, now};
 use crate::limits;
 use crate::wire::http::{Date, Head, Part, Request};
 use crate::wire::http_path::{HttpPath, Kind};
+use crate::wire::vhost::VhostName;
 
 /// The file at `path`, or what the peer needs of it; or that there is none. `key`: what opened it, if it
-/// is not for everybody; the segments of a playlist are then named with it.
+/// is not for everybody; the segments of a playlist are then named with it, and with the `vhost` that
+/// the query had to name.
 pub(super) fn answer(
     dir: &Path,
     path: &HttpPath<'_>,
     request: &Request<'_>,
-    key: Option<&str>,
+    (key, vhost): (Option<&str>, Option<&VhostName>),
 ) -> Answer {
     let file = match open_below(dir, path) {
         Ok(file) => file,
@@ -32,8 +34,13 @@ pub(super) fn answer(
     let Some(metadata) = file.metadata().ok().filter(std::fs::Metadata::is_file) else {
         return not_found();
     };
-    if let (Some(key), Kind::Playlist(_)) = (key, &path.kind) {
-        return with_key(file, key).unwrap_or_else(not_found);
+    let query = [
+        vhost.map(|vhost| format!("vhost={vhost}")),
+        key.map(|key| format!("key={key}")),
+    ];
+    let query: Vec<_> = query.into_iter().flatten().collect();
+    if !query.is_empty() && matches!(path.kind, Kind::Playlist(_)) {
+        return with_query(file, &query.join("&")).unwrap_or_else(not_found);
     }
     let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
     let (length, inode) = (metadata.len(), metadata.ino());
@@ -75,8 +82,8 @@ pub(super) fn answer(
     Answer { status, head, body }
 }
 
-/// A playlist whose segments carry the key: players do not give them the query of the playlist.
-fn with_key(file: File, key: &str) -> Option<Answer> {
+/// A playlist whose segments carry a query: players do not give them the query of the playlist.
+fn with_query(file: File, query: &str) -> Option<Answer> {
     let mut text = String::new();
     let mut file = file.take(limits::MAX_PLAYLIST_BYTES);
     file.read_to_string(&mut text).ok()?;
@@ -84,8 +91,8 @@ fn with_key(file: File, key: &str) -> Option<Answer> {
     for line in text.lines() {
         keyed.push_str(line);
         if !line.starts_with('#') {
-            keyed.push_str("?key=");
-            keyed.push_str(key);
+            keyed.push('?');
+            keyed.push_str(query);
         }
         keyed.push('\n');
     }

@@ -3,15 +3,16 @@
 use core::fmt::Write as _;
 
 use super::{Answer, Peer, files};
-use crate::config::HttpServer;
+use crate::config::{Access, HttpServer};
 use crate::limits;
 use crate::wire::http::Request;
 use crate::wire::http_path::HttpPath;
+use crate::wire::name::vhost_of;
 
 /// `index.html` of the served directory; without one, the streams that are live in this process.
 pub(super) fn answer(peer: &Peer<'_>, config: &HttpServer, request: &Request<'_>) -> Answer {
-    if let Some(path) = HttpPath::parse("/index.html") {
-        let own = files::answer(&config.dir, &path, request, None);
+    if let Some(path) = HttpPath::parse("/index.html", None, |_| false) {
+        let own = files::answer(&config.dir, &path, request, (None, None));
         if own.status != 404 {
             return own;
         }
@@ -26,11 +27,21 @@ pub(super) fn answer(peer: &Peer<'_>, config: &HttpServer, request: &Request<'_>
          <title>srs-lite</title>\n<h1>Live streams of this process</h1>\n<ul>\n",
     );
     let hls = peer.server.hls.states();
-    for path in peer.server.registry.live(limits::MAX_LISTED_STREAMS) {
-        let state = hls.get(&*path);
-        let path = escaped(&path);
+    let all = peer.server.config();
+    let of = |path: &str| all.vhost(vhost_of(path));
+    // What may not be played in its vhost is not named, either.
+    let ip = peer.connection.peer.ip();
+    let is_open = |path: &str| {
+        let vhost = of(path);
+        vhost.enabled && vhost.security.check(Access::Play, ip).is_ok()
+    };
+    let live = peer.server.registry.live(limits::MAX_LISTED_STREAMS);
+    for path in live.iter().filter(|path| is_open(path)) {
+        let state = hls.get(&**path);
+        let remux = of(path).remux;
+        let path = escaped(path);
         // Writing to a string cannot fail.
-        let _ = match peer.server.config().default_vhost.remux {
+        let _ = match remux {
             true => write!(page, "<li><a href=\"/{path}.flv\">{path}</a>"),
             false => write!(page, "<li>{path}"),
         };
@@ -45,9 +56,10 @@ pub(super) fn answer(peer: &Peer<'_>, config: &HttpServer, request: &Request<'_>
     let elsewhere = siblings.map(|all| all.published(limits::MAX_LISTED_STREAMS));
     if let Some(elsewhere) = elsewhere.filter(|streams| !streams.is_empty()) {
         page.push_str("<h1>Published to others that share the port</h1>\n<ul>\n");
-        for (path, holder) in elsewhere {
-            let path = escaped(&path);
-            let _ = match peer.server.config().default_vhost.remux {
+        for (path, holder) in elsewhere.iter().filter(|(path, _)| is_open(path)) {
+            let remux = of(path).remux;
+            let path = escaped(path);
+            let _ = match remux {
                 true => writeln!(page, "<li><a href=\"/{path}.flv\">{path}</a> {holder}"),
                 false => writeln!(page, "<li>{path} {holder}"),
             };

@@ -23,6 +23,7 @@ use crate::session::server::Via;
 use crate::wire::http::{Head, Method, Request, reason};
 use crate::wire::http_path::{HttpPath, Kind};
 use crate::wire::name::{StreamPath, StreamRequest};
+use crate::wire::vhost::{self, VhostName};
 
 mod files;
 mod flv;
@@ -177,22 +178,32 @@ impl Peer<'_> {
             }
         }
         let config = self.server.config();
-        let answer = match HttpPath::parse(request.path).zip(config.http_server.as_ref()) {
+        let is_vhost = |name: &VhostName| config.vhosts.contains_key(name.as_str());
+        let by_query = vhost::named_in(&[request.query]).map(VhostName::parse);
+        let named = match &by_query {
+            Some(named) => named.clone(),
+            None => request.host.and_then(VhostName::of_authority),
+        };
+        let named = named.filter(is_vhost);
+        let path = HttpPath::parse(request.path, named.as_ref(), is_vhost);
+        let by_query = by_query.flatten().filter(is_vhost);
+        let answer = match path.zip(config.http_server.as_ref()) {
             _ if request.method == Method::Options => options(),
             _ if request.method == Method::Delete => not_allowed(METHODS),
             None => not_found(),
             Some((path, http)) => match &path.kind {
-                Kind::Flv(stream) if config.default_vhost.remux => {
+                Kind::Flv(stream) if config.vhost(stream.vhost()).remux => {
                     return self.play(request, stream);
                 }
                 Kind::Flv(_) | Kind::File => http
                     .index
                     .then(|| self.page(request, false))
                     .flatten()
-                    .unwrap_or_else(|| files::answer(&http.dir, &path, request, None)),
+                    .unwrap_or_else(|| files::answer(&http.dir, &path, request, (None, None))),
                 Kind::Index => {
                     let ip = self.connection.peer.ip();
-                    match config.default_vhost.security.check(Access::Play, ip) {
+                    let vhost = config.vhost(named.as_ref().map(VhostName::as_str));
+                    match vhost.security.check(Access::Play, ip) {
                         Err(refusal) => Answer::text(403, &refusal.to_string()),
                         Ok(()) => index::answer(self, http, request),
                     }
@@ -206,7 +217,8 @@ impl Peer<'_> {
                         Err(denial) => Answer::text(403, &denial.to_string()),
                         Ok(by_key) => {
                             let key = key_of(request.query).filter(|_| by_key);
-                            let answer = files::answer(&http.dir, &path, request, key);
+                            let with = (key, by_query.as_ref());
+                            let answer = files::answer(&http.dir, &path, request, with);
                             if matches!(path.kind, Kind::Playlist(_)) && answer.status < 400 {
                                 self.connection.set_activity(Some(Activity::Plays {
                                     how: How::Hls,
@@ -232,7 +244,11 @@ impl Peer<'_> {
     /// Waits for the stream.
     fn play(&mut self, request: &Request<'_>, path: &StreamPath) -> io::Result<Next> {
         let name = format!("{}?{}", path.name, request.query);
-        let (status, why) = match StreamRequest::parse(path.app.as_str(), &name) {
+        let wanted = StreamRequest::parse(None, path.app.as_str(), &name);
+        let (status, why) = match wanted.map(|wanted| StreamRequest {
+            path: path.clone(),
+            ..wanted
+        }) {
             Err(error) => (400, error.to_string()),
             Ok(wanted) => match self.find(request, &wanted) {
                 Ok(found) if request.method == Method::Get => return Ok(Next::Play(found)),

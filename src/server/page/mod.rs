@@ -75,7 +75,7 @@ fn render(server: &Arc<Server>, manages: bool) -> String {
     let config = server.config();
     let page = render::Page {
         processes: &overviews(server, true),
-        remux: config.default_vhost.remux,
+        remux: config.all_vhosts().any(|(_, vhost)| vhost.remux),
         manages,
     };
     page.render()

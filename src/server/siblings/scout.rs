@@ -14,8 +14,8 @@ pub fn run(server: &Arc<Server>) {
     while !server.is_stopping() {
         thread::sleep(limits::POLL);
         // An edge fetches as long as somebody wants, once it has asked who that is.
-        if !server.is_edge() {
-            for path in server.registry.unfed() {
+        for path in server.registry.unfed() {
+            if !server.is_edge(&path) {
                 server.edge.fetch_for_players(server, &path);
             }
         }
