@@ -179,14 +179,11 @@ impl Peer<'_> {
         }
         let config = self.server.config();
         let is_vhost = |name: &VhostName| config.vhosts.contains_key(name.as_str());
-        let by_query = vhost::named_in(&[request.query]).map(VhostName::parse);
-        let named = match &by_query {
-            Some(named) => named.clone(),
-            None => request.host.and_then(VhostName::of_authority),
-        };
+        let by_query = vhost::named_in(&[request.query]);
+        let host = || request.host.and_then(VhostName::of_authority);
+        let named = by_query.map_or_else(host, VhostName::parse);
         let named = named.filter(is_vhost);
         let path = HttpPath::parse(request.path, named.as_ref(), is_vhost);
-        let by_query = by_query.flatten().filter(is_vhost);
         let answer = match path.zip(config.http_server.as_ref()) {
             _ if request.method == Method::Options => options(),
             _ if request.method == Method::Delete => not_allowed(METHODS),
@@ -217,7 +214,7 @@ impl Peer<'_> {
                         Err(denial) => Answer::text(403, &denial.to_string()),
                         Ok(by_key) => {
                             let key = key_of(request.query).filter(|_| by_key);
-                            let with = (key, by_query.as_ref());
+                            let with = (key, named.as_ref().filter(|_| by_query.is_some()));
                             let answer = files::answer(&http.dir, &path, request, with);
                             if matches!(path.kind, Kind::Playlist(_)) && answer.status < 400 {
                                 self.connection.set_activity(Some(Activity::Plays {
