@@ -11,6 +11,7 @@ use crate::server::connection::Connection;
 use crate::server::port::Protocol;
 use crate::session::connect::Introduction;
 use crate::wire::name::StreamRequest;
+use crate::wire::vhost::{self, VhostName};
 
 /// Passes on what peers want and do.
 pub trait Hooks: fmt::Debug + Send + Sync {
@@ -96,6 +97,8 @@ pub struct Visitor {
     pub tc_url: String,
     /// `pageUrl` as it came, or `Referer`.
     pub page_url: String,
+    /// The vhost; `None`: the default one.
+    pub vhost: Option<VhostName>,
     /// The application, without its query string.
     pub app: String,
     /// The stream; empty before one is named.
@@ -105,14 +108,22 @@ pub struct Visitor {
 }
 
 impl Visitor {
+    /// The vhost's name, if it is not the default one.
+    pub fn vhost(&self) -> Option<&str> {
+        self.vhost.as_ref().map(VhostName::as_str)
+    }
+
     /// Who connects, and has named no stream so far.
     fn of_connect(connection: &Connection, from: &Introduction) -> Self {
         let (app, param) = from.app.split_once('?').unwrap_or((&from.app, ""));
+        let host = || VhostName::of_url(&from.tc_url);
+        let vhost = vhost::named_in(&[param]).map_or_else(host, VhostName::parse);
         Self {
             id: connection.id,
             ip: connection.peer.ip(),
             tc_url: from.tc_url.clone(),
             page_url: from.page_url.clone(),
+            vhost,
             app: app.trim_matches('/').to_owned(),
             stream: String::new(),
             param: param.to_owned(),
@@ -124,6 +135,7 @@ impl Visitor {
         let params = request.queries().into_iter();
         let params: Vec<_> = params.filter(|query| !query.is_empty()).collect();
         Self {
+            vhost: request.path.vhost.clone(),
             app: request.path.app.to_string(),
             stream: request.path.name.to_string(),
             param: params.join("&"),
@@ -200,10 +212,11 @@ pub fn ask(
     let Some(hooks) = hooks.filter(|hooks| is_visitor && hooks.is_used(server)) else {
         return Ok(None);
     };
-    let visitor = match request {
+    let mut visitor = match request {
         Some(request) => Visitor::of_request(connection, from, request),
         None => Visitor::of_connect(connection, from),
     };
+    visitor.vhost = server.known(visitor.vhost.take());
     let has_left = || server.is_stopping() || connection.is_closed_by_peer();
     let answer = hooks.ask(server, may, &visitor, &has_left);
     let grant = || Grant {

@@ -345,11 +345,18 @@ impl Server {
     /// The request, for the vhost that it names if there is one; the default one if not. Siblings know
     /// what they ask for.
     pub fn select(&self, connection: &Connection, mut request: StreamRequest) -> StreamRequest {
-        let config = self.config();
-        let is_sibling = connection.protocol == Protocol::Sibling;
-        let is_vhost = |name: &VhostName| is_sibling || config.vhosts.contains_key(name.as_str());
-        request.path.vhost = request.vhost.take().filter(is_vhost);
+        let named = request.vhost.take();
+        request.path.vhost = match connection.protocol {
+            Protocol::Sibling => named,
+            Protocol::Rtmp | Protocol::Http | Protocol::Api => self.known(named),
+        };
         request
+    }
+
+    /// The vhost that is named, if there is one of this name.
+    pub fn known(&self, named: Option<VhostName>) -> Option<VhostName> {
+        let config = self.config();
+        named.filter(|name| config.vhosts.contains_key(name.as_str()))
     }
 
     /// Whether the stream at `path` is published here, or to a process that shares our port.

@@ -319,3 +319,16 @@ fn keys_come_first() {
     publisher(&server, "a?key=studio-key").unwrap();
     assert_eq!(hooks.wait("on_publish", 1).len(), 1);
 }
+
+/// A vhost without hooks asks nobody, and one with its own asks these, by its name.
+#[test]
+fn the_hooks_of_a_vhost_are_asked_about_it_and_no_others() {
+    let hooks = HookServer::start(|_| Reply::status("200 OK", "1"));
+    let config = hooks.config(&["on_publish"]);
+    let server = Server::origin(&config.replace("[http_hooks]", "[vhost.\"a.test\".http_hooks]"));
+    publisher(&server, "a").unwrap();
+    refused(&server, "a?vhost=a.test");
+    let heard = hooks.wait("on_publish", 1);
+    assert_eq!(heard[0].text("vhost"), "a.test");
+    assert_eq!(heard[0].text("stream_url"), "/a.test/live/a");
+}

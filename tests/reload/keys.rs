@@ -50,6 +50,7 @@ const TABLE: &[(&str, Row)] = &[
     ("cluster.coworkers", Acts(coworkers)),
     ("cluster.redirects", Acts(redirects)),
     ("cluster.token_traverse", Acts(token_traverse)),
+    ("cluster.vhost", Acts(cluster_vhost)),
     ("play.gop_cache", Acts(gop_cache)),
     ("play.gop_cache_max_frames", Acts(gop_cache_max_frames)),
     ("play.mw_latency", Acts(mw_latency)),
@@ -329,6 +330,19 @@ fn token_traverse() {
     let is_error = |status: &crate::support::chunk::Status| status.level == "error";
     assert!(refused.told.iter().any(is_error), "{:?}", refused.told);
     assert_plays(&edge, "a?key=members-key");
+}
+
+fn cluster_vhost() {
+    let origin = Origin::new();
+    let base = format!(
+        "cluster.mode = \"remote\"\ncluster.origin = \"{}\"\n",
+        origin.address()
+    );
+    let edge = changed(&base, "cluster.vhost", "\"same.test\"");
+    let _player = play(edge.address(), "live", "a");
+    let asked = origin.await_asked();
+    let url = asked.object.property("tcUrl").unwrap().text().to_owned();
+    assert_eq!(url, "rtmp://same.test/live");
 }
 
 /// A player of a stream that was there before gets no group of pictures.

@@ -59,7 +59,7 @@ impl Subject<'_> {
         put("service_id", process.into());
         put("client_id", names.client(visitor.id).into());
         put("ip", visitor.ip.to_string().into());
-        put("vhost", DEFAULT_VHOST.into());
+        put("vhost", visitor.vhost().unwrap_or(DEFAULT_VHOST).into());
         put("app", visitor.app.as_str().into());
         let is_close = matches!(self, Self::Event(Event::Close(..)));
         if !is_close {
@@ -71,7 +71,10 @@ impl Subject<'_> {
             put("pageUrl", visitor.page_url.as_str().into());
         }
         if !is_close && !matches!(self, Self::May(May::Connect)) {
-            let path = format!("{}/{}", visitor.app, visitor.stream);
+            let mut path = format!("{}/{}", visitor.app, visitor.stream);
+            if let Some(vhost) = visitor.vhost() {
+                path = format!("{vhost}/{path}");
+            }
             put("stream_id", names.stream(&path).into());
             put("stream_url", format!("/{path}").into());
         }

@@ -34,7 +34,9 @@ pub struct WebHooks {
 
 impl Hooks for WebHooks {
     fn is_used(&self, server: &Server) -> bool {
-        server.config().default_vhost.http_hooks != HttpHooks::default()
+        let config = server.config();
+        let mut vhosts = config.all_vhosts();
+        vhosts.any(|(_, vhost)| vhost.http_hooks != HttpHooks::default())
     }
 
     fn ask(
@@ -45,7 +47,8 @@ impl Hooks for WebHooks {
         has_left: &dyn Fn() -> bool,
     ) -> Result<(), No> {
         let (config, subject) = (server.config(), Subject::May(may));
-        let notes = notes(server, &subject, &config.default_vhost.http_hooks, visitor);
+        let hooks = &config.vhost(visitor.vhost()).http_hooks;
+        let notes = notes(server, &subject, hooks, visitor);
         let until = deadline(limits::HOOK_DEADLINE);
         let action = subject.action();
         let mut turn = None;
@@ -75,7 +78,8 @@ impl Hooks for WebHooks {
 
     fn tell(&self, server: &Arc<Server>, event: &Event, visitor: &Visitor) {
         let (config, subject) = (server.config(), Subject::Event(event));
-        for note in notes(server, &subject, &config.default_vhost.http_hooks, visitor) {
+        let hooks = &config.vhost(visitor.vhost()).http_hooks;
+        for note in notes(server, &subject, hooks, visitor) {
             self.lanes.push(server, &self.asker, visitor.id, note);
         }
     }

@@ -180,14 +180,11 @@ impl Peer<'_> {
         }
         let config = self.server.config();
         let is_vhost = |name: &VhostName| config.vhosts.contains_key(name.as_str());
-        let by_query = vhost::named_in(&[request.query]).map(VhostName::parse);
-        let named = match &by_query {
-            Some(named) => named.clone(),
-            None => request.host.and_then(VhostName::of_authority),
-        };
+        let by_query = vhost::named_in(&[request.query]);
+        let host = || request.host.and_then(VhostName::of_authority);
+        let named = by_query.map_or_else(host, VhostName::parse);
         let named = named.filter(is_vhost);
         let path = HttpPath::parse(request.path, named.as_ref(), is_vhost);
-        let by_query = by_query.flatten().filter(is_vhost);
         let answer = match path.zip(config.http_server.as_ref()) {
             _ if request.method == Method::Options => options(),
             _ if request.method == Method::Delete => not_allowed(METHODS),
@@ -210,7 +207,8 @@ impl Peer<'_> {
                     }
                 }
                 Kind::Playlist(stream) | Kind::Segment(stream) => {
-                    self.hls(&http.dir, (&path, stream), request, by_query.as_ref())
+                    let by_query = named.as_ref().filter(|_| by_query.is_some());
+                    self.hls(&http.dir, (&path, stream), request, by_query)
                 }
             },
         };
