@@ -162,8 +162,8 @@ fn an_unknown_key_is_compared_with_the_known_ones() {
              in the foreground, for a service manager; remove it",
         ),
         (
-            "\n[http_hooks]\nenabled = true",
-            "2: key `http_hooks`: a directive of SRS that this version does not have: \
+            "\n[dvr]\nenabled = true",
+            "2: key `dvr`: a directive of SRS that this version does not have: \
              remove it, and its block",
         ),
         (
