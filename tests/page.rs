@@ -1,6 +1,5 @@
-#![cfg(test)]
-#![cfg(feature = "page")]
 //! The live page, as a browser shows it: with and without scripts, on a phone, and that it plays.
+#![cfg(all(test, feature = "page"))]
 
 mod support;
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -206,30 +207,40 @@ impl Peer<'_> {
                     }
                 }
                 Kind::Playlist(stream) | Kind::Segment(stream) => {
-                    let queries = [request.query, ""];
-                    let permit = self
-                        .server
-                        .permit(Access::Play, self.connection, stream, queries);
-                    match permit {
-                        Err(denial) => Answer::text(403, &denial.to_string()),
-                        Ok(by_key) => {
-                            let key = key_of(request.query).filter(|_| by_key);
-                            let with = (key, named.as_ref().filter(|_| by_query.is_some()));
-                            let answer = files::answer(&http.dir, &path, request, with);
-                            if matches!(path.kind, Kind::Playlist(_)) && answer.status < 400 {
-                                self.connection.set_activity(Some(Activity::Plays {
-                                    how: How::Hls,
-                                    path: stream.to_string().into(),
-                                    gauge: None,
-                                }));
-                            }
-                            answer
-                        }
-                    }
+                    let by_query = named.as_ref().filter(|_| by_query.is_some());
+                    self.hls(&http.dir, (&path, stream), request, by_query)
                 }
             },
         };
         self.send(answer, request.keep_alive, request.method == Method::Head)
+    }
+
+    /// A playlist or a segment, to who may play the stream. `by_query`: the vhost that the query names.
+    fn hls(
+        &self,
+        dir: &Path,
+        (path, stream): (&HttpPath<'_>, &StreamPath),
+        request: &Request<'_>,
+        by_query: Option<&VhostName>,
+    ) -> Answer {
+        let queries = [request.query, ""];
+        let permit = self
+            .server
+            .permit(Access::Play, self.connection, stream, queries);
+        let by_key = match permit {
+            Err(denial) => return Answer::text(403, &denial.to_string()),
+            Ok(by_key) => by_key,
+        };
+        let key = key_of(request.query).filter(|_| by_key);
+        let answer = files::answer(dir, path, request, (key, by_query));
+        if matches!(path.kind, Kind::Playlist(_)) && answer.status < 400 {
+            self.connection.set_activity(Some(Activity::Plays {
+                how: How::Hls,
+                path: stream.to_string().into(),
+                gauge: None,
+            }));
+        }
+        answer
     }
 
     /// The live page, or what belongs to it.
