@@ -103,7 +103,7 @@ fn four_times_the_bytes_take_four_times_the_time() {
             let mut actions = Vec::new();
             let mut session = ServerSession::default();
             session.handle(message.clone(), &mut actions).unwrap();
-            assert_eq!(actions.len(), 4, "accepted");
+            assert_eq!(actions.len(), 5, "accepted");
         })
     };
     for ((shape, small), (_, large)) in shapes(1).into_iter().zip(shapes(4)) {

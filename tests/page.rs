@@ -1,5 +1,6 @@
 //! The live page, as a browser shows it: with and without scripts, on a phone, and that it plays.
-#![cfg(all(test, feature = "page"))]
+#![cfg(test)]
+#![cfg(feature = "page")]
 
 mod support;
 

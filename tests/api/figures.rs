@@ -38,7 +38,7 @@ fn stream(server: &Server) -> Value {
         .unwrap_or_default()
 }
 
-/// Must show 1: one RTMP, one HTTP-FLV and one HLS player.
+/// One RTMP, one HTTP-FLV and one HLS player.
 #[test]
 fn figures_are_right_within_five_per_cent() {
     let directory = TempDir::new();

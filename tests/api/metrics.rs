@@ -126,7 +126,7 @@ fn counters_grow_also_when_what_they_count_goes() {
     assert_eq!(before["srs_lite_frames_total{media=\"video\"}"], 5.0 * 11.0);
 }
 
-/// Must show 3. `SRS_LITE_SCRAPE_SECONDS=30` for as long as that.
+/// `SRS_LITE_SCRAPE_SECONDS=30` for as long as that.
 #[test]
 fn prometheus_scrapes_two_siblings_and_its_sums_are_right() {
     if installed("prometheus", "prometheus") {

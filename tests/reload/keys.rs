@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use srs_lite::config::Config;
 
+use crate::support::amf::Value;
 use crate::support::chunk::{Cut, Message, cut};
 use crate::support::connection::{Connection, End};
 use crate::support::eventually;
@@ -312,6 +313,19 @@ fn redirects() {
     );
     let address = format!("\"{}\"", target.address());
     assert_plays(&changed(&base, "cluster.redirects", &address), "a");
+}
+
+fn cluster_vhost() {
+    let origin = Origin::new();
+    let base = format!(
+        "cluster.mode = \"remote\"\ncluster.origin = \"{}\"\n",
+        origin.address()
+    );
+    let edge = changed(&base, "cluster.vhost", "\"same.test\"");
+    let _player = play(edge.address(), "live", "a");
+    let asked = origin.await_asked();
+    let url = asked.object.property("tcUrl").map(Value::text);
+    assert_eq!(url, Some("rtmp://same.test/live"));
 }
 
 fn token_traverse() {

@@ -100,6 +100,25 @@ fn what_needs_a_restart_stays_as_it_is() {
     assert_eq!(server.count_log("needs a restart"), 2);
 }
 
+/// A vhost is added, changed, and removed: who is there goes on, who comes finds what the file says.
+#[test]
+fn vhosts_come_and_go() {
+    let base = "listen = \"127.0.0.1:0\"\n";
+    let server = Server::start(base);
+    let denied = format!("{base}[vhost.\"a.test\".security]\ndeny = [\"publish all\"]\n");
+    let with = "a?vhost=a.test";
+    server.reload(&denied, "SIGHUP: changed: vhost.\"a.test\".");
+    publish(server.address(), "live", with).unwrap_err();
+    publish(server.address(), "live", "a").unwrap();
+    let allowed = denied.replace("publish all", "publish 10.0.0.1");
+    server.reload(&allowed, "changed: vhost.\"a.test\".security.deny");
+    let mut publisher = publishing(server.address(), with);
+    server.reload(base, "SIGHUP: changed: vhost.\"a.test\".");
+    publisher.send_group(1, 3);
+    publisher.await_read();
+    publish(server.address(), "live", "b?vhost=a.test").unwrap();
+}
+
 /// A key file is read again, too; who has begun with a key that is gone goes on.
 #[test]
 fn keys_change_and_sessions_stay() {

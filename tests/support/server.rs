@@ -226,9 +226,14 @@ impl Server {
     }
 
     /// Asks the server to stop and checks that it does: within 3 seconds, with status 0.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
+        self.stop_by(Signal::SIGTERM);
+    }
+
+    /// The same, by this signal.
+    pub(crate) fn stop_by(mut self, signal: Signal) {
         let asked = Instant::now();
-        self.signal(Signal::SIGTERM);
+        self.signal(signal);
         let status = self.wait();
         assert!(asked.elapsed() < Duration::from_secs(3), "a slow stop");
         assert_eq!(status.code(), Some(0), "{status}");
