@@ -346,19 +346,6 @@ fn token_traverse() {
     assert_plays(&edge, "a?key=members-key");
 }
 
-fn cluster_vhost() {
-    let origin = Origin::new();
-    let base = format!(
-        "cluster.mode = \"remote\"\ncluster.origin = \"{}\"\n",
-        origin.address()
-    );
-    let edge = changed(&base, "cluster.vhost", "\"same.test\"");
-    let _player = play(edge.address(), "live", "a");
-    let asked = origin.await_asked();
-    let url = asked.object.property("tcUrl").unwrap().text().to_owned();
-    assert_eq!(url, "rtmp://same.test/live");
-}
-
 /// A player of a stream that was there before gets no group of pictures.
 fn assert_no_group(key: &str, value: &str) {
     let (server, mut publisher) = origin("", "a");
