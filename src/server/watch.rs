@@ -8,7 +8,9 @@ use log::info;
 
 use crate::limits;
 use crate::server::Server;
-use crate::server::overview::{Overview, counts_of};
+use crate::server::activity::Activity;
+use crate::server::overview::counts_of;
+use crate::server::port::Protocol;
 use crate::server::rates::{Counts, Of};
 
 /// Goes round until the server stops. The body of its thread: one, however much there is to look at.
@@ -48,23 +50,30 @@ impl Said {
         if is_idle && (was_idle || server.totals.counts() == Counts::default()) {
             return;
         }
-        let Overview {
-            connections,
-            received_kbps,
-            sent_kbps,
-            skipped,
-            streams,
-            clients,
-            ..
-        } = Overview::of(server);
-        let publishers = clients.iter().filter(|client| client.publishes).count();
-        let players = clients.len().saturating_sub(publishers);
-        let live = streams.iter().filter(|one| one.live.is_some()).count();
+        let living = server.connections.living();
+        let clients = living
+            .iter()
+            .filter(|one| one.protocol != Protocol::Sibling)
+            .filter_map(|one| one.activity());
+        let (publishers, players): (Vec<_>, Vec<_>) =
+            clients.partition(|activity| matches!(activity, Activity::Publishes(_)));
+        let counts = server.totals.counts();
+        let rate = server
+            .rates
+            .view()
+            .rate(&Of::Process, server.since, counts, now);
+        let skipped = server.registry.tally().skipped;
         let lately = skipped.saturating_sub(self.skipped);
         self.skipped = skipped;
         info!(
-            "{connections} connections, {publishers} publishers, {players} players, {live} \
-             streams, {received_kbps} kbps in, {sent_kbps} kbps out, {lately} frames skipped"
+            "{} connections, {} publishers, {} players, {} streams, {} kbps in, {} kbps out, {lately} \
+             frames skipped",
+            server.connections.count(),
+            publishers.len(),
+            players.len(),
+            server.registry.live(usize::MAX).len(),
+            rate.received_kbps,
+            rate.sent_kbps,
         );
     }
 }
