@@ -163,8 +163,8 @@ fn an_unknown_key_is_compared_with_the_known_ones() {
         ),
         (
             "\n[dvr]\nenabled = true",
-            "2: key `dvr`: a directive of SRS that this version does not have: \
-             remove it, and its block",
+            "2: key `dvr`: a directive of SRS that this version does not have: a player can \
+             record, as `ffmpeg -i rtmp://… -c copy FILE`; remove it, and its block",
         ),
         (
             "\"play.gop_cache\" = true",
