@@ -247,3 +247,22 @@ fn a_stop_does_not_wait_for_who_asks() {
         stop.store(true, Ordering::Relaxed);
     });
 }
+
+#[test]
+fn vhosts_are_listed_whether_anything_is_there_or_not() {
+    let named = "[vhost.\"a.test\"]\nenabled = false\n[vhost.\"b.test\".hls]\nenabled = true\n";
+    let server = origin(named);
+    let vhosts = list(server.api_address(), "vhosts");
+    let rows = vhosts.iter().map(|vhost| {
+        let hls = vhost["hls"]["enabled"].as_bool().unwrap();
+        let enabled = vhost["enabled"].as_bool().unwrap();
+        (vhost["name"].as_str().unwrap(), enabled, hls)
+    });
+    let rows: Vec<_> = rows.collect();
+    let expected = [
+        ("__defaultVhost__", true, false),
+        ("a.test", false, false),
+        ("b.test", true, true),
+    ];
+    assert_eq!(rows, expected);
+}

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::code;
 use super::process::milliseconds_now;
+use crate::config::Vhost;
 use crate::server::Server;
 use crate::server::overview::{ClientView, DEFAULT_VHOST, LinkView, Overview, StreamView};
 use crate::wire::codec::{Audio, Video};
@@ -85,7 +86,10 @@ impl<'a> Lists<'a> {
     }
 
     pub(super) fn vhosts(&self) -> Vec<Value> {
-        let mut vhosts = BTreeMap::from([(DEFAULT_VHOST, [0_u64; 6])]);
+        let config = self.server.config();
+        let named = config.all_vhosts();
+        let named = named.map(|(name, _)| (name.unwrap_or(DEFAULT_VHOST), [0_u64; 6]));
+        let mut vhosts: BTreeMap<_, _> = named.collect();
         let streams = self.overviews.iter().flat_map(|one| &one.streams);
         for stream in streams {
             let clients = stream.players.saturating_add(publishers(stream));
@@ -109,25 +113,17 @@ impl<'a> Lists<'a> {
                 json!({
                     "id": self.server.names.vhost(name),
                     "name": name,
-                    "enabled": true,
+                    // The default vhost has no name there.
+                    "enabled": config.vhost(Some(name)).enabled,
                     "clients": clients,
                     "streams": streams,
                     "send_bytes": sent,
                     "recv_bytes": received,
                     "kbps": kbps(received_kbps, sent_kbps),
-                    "hls": self.hls(name),
+                    "hls": hls(config.vhost(Some(name))),
                 })
             })
             .collect()
-    }
-
-    fn hls(&self, vhost: &str) -> Value {
-        let config = self.server.config();
-        // The default vhost has no name there.
-        match &config.vhost(Some(vhost)).hls {
-            None => json!({ "enabled": false }),
-            Some(hls) => json!({ "enabled": true, "fragment": hls.fragment.as_secs_f64() }),
-        }
     }
 
     pub(super) fn streams(&self) -> Vec<Value> {
@@ -203,6 +199,14 @@ impl<'a> Lists<'a> {
             "skipped": client.skipped,
             "process": process.process.to_string(),
         })
+    }
+}
+
+/// What SRS says of a vhost's HLS.
+fn hls(vhost: &Vhost) -> Value {
+    match &vhost.hls {
+        None => json!({ "enabled": false }),
+        Some(hls) => json!({ "enabled": true, "fragment": hls.fragment.as_secs_f64() }),
     }
 }
 
