@@ -427,8 +427,8 @@ pub const MAX_RUN_DIR_FILES: usize = 16_384;
 /// Bytes of one that says who holds a stream: two names and two numbers.
 pub const MAX_ANNOUNCEMENT_BYTES: u64 = 512;
 
-/// `app`, `tcUrl` or `pageUrl` of a `connect` that hooks hear of; what is longer is left out. A query
-/// string may be as long as [`MAX_QUERY_LENGTH`].
+/// `app`, `tcUrl`, `pageUrl` or `swfUrl` of a `connect`, each kept as long as the peer is connected; what
+/// is longer is left out. A query string may be as long as [`MAX_QUERY_LENGTH`].
 pub const MAX_INTRODUCTION_LENGTH: usize = 2 * MAX_QUERY_LENGTH;
 
 /// For all hooks of one event to answer, from the first byte that is sent. Encoders and players give
@@ -463,7 +463,7 @@ pub const MAX_SRS_CONF_DEPTH: usize = 16;
 /// Directives in it: each that is refused costs one more look at all. SRS's full.conf has 700.
 pub const MAX_SRS_CONF_DIRECTIVES: usize = 4096;
 
-/// Bytes of a URL that is shown: what a peer says of itself is kept as long as it is connected.
+/// Bytes of a URL that is shown, of what a peer says of itself.
 pub const MAX_SHOWN_URL: usize = 256;
 
 /// Samples of a picture's width or height; what says that there are more is not believed.

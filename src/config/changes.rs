@@ -89,6 +89,11 @@ fn keep_modes(new: &mut Config, now: &Config) -> Vec<String> {
     waiting
 }
 
+/// The key without the vhost's name, in which there are no quotation marks.
+fn in_any_vhost(key: &str) -> &str {
+    key.rsplit_once("\".").map_or(key, |(_vhost, key)| key)
+}
+
 impl Values {
     /// How `key` of a vhost is called.
     pub(super) fn key(vhost: Option<&str>, key: &str) -> String {
@@ -140,7 +145,7 @@ impl Config {
         let waits = |key: &String| {
             let of_fixed = fixed.iter().any(|fixed| {
                 let mut blocks = fixed.blocks.iter();
-                key == fixed.key || blocks.any(|block| key.starts_with(block))
+                key == fixed.key || blocks.any(|block| in_any_vhost(key).starts_with(block))
             });
             of_fixed || modes.iter().any(|block| key.starts_with(block))
         };
@@ -165,5 +170,13 @@ mod tests {
                 assert!(keys.iter().any(|key| key.starts_with(block)), "{block}");
             }
         }
+    }
+
+    #[test]
+    fn a_block_of_a_vhost_waits_like_that_of_the_default_one() {
+        let key = Values::key(Some("a.test"), "http_remux.enabled");
+        assert_eq!(in_any_vhost(&key), "http_remux.enabled");
+        let key = Values::key(None, "http_remux.enabled");
+        assert_eq!(in_any_vhost(&key), "http_remux.enabled");
     }
 }

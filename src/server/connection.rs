@@ -22,7 +22,7 @@ use crate::limits;
 use crate::server::activity::Activity;
 use crate::server::connections::Place;
 use crate::server::port::Protocol;
-use crate::session::connect::Urls;
+use crate::session::connect::Introduction;
 
 /// A connection, shared by the thread that reads it and the one that writes it. The descriptor
 /// closes when the last of them lets go, so nobody ever writes to a reused one.
@@ -42,7 +42,7 @@ pub struct Connection {
     total: Arc<Traffic>,
     pub(super) activity: Mutex<Option<Activity>>,
     /// What an RTMP peer said in its `connect`.
-    pub urls: OnceLock<Urls>,
+    pub introduction: OnceLock<Arc<Introduction>>,
     socket: Socket,
     /// The socket's timeout for reads, in microseconds; 0: not known.
     read_timeout: AtomicU64,
@@ -98,7 +98,7 @@ impl Connection {
             traffic: Traffic::default(),
             total,
             activity: Mutex::default(),
-            urls: OnceLock::new(),
+            introduction: OnceLock::new(),
             socket,
             read_timeout: AtomicU64::new(0),
             playing: AtomicBool::new(false),

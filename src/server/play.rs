@@ -41,7 +41,7 @@ pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, Connectio
     let via = peer.session.via();
     let (server, connection) = (Arc::clone(&peer.server), Arc::clone(&peer.connection));
     let is_ours = via.coworker || connection.protocol == Protocol::Sibling;
-    let from = peer.session.introduction().clone();
+    let from = Arc::clone(peer.session.introduction());
     let found = match find(&server, &connection, (&from, request), via, || {
         peer.has_left()
     }) {
@@ -69,7 +69,6 @@ pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, Connectio
         }
     }
     info!("{}: plays {}", peer.connection, request.path);
-    peer.say_urls();
     let stream = &found.attached.stream;
     let joined = if is_ours {
         stream.join_relay()

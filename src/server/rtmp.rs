@@ -307,7 +307,10 @@ impl Peer {
 
     /// Lets the peer in, or ends the connection.
     fn connect(&mut self) -> Result<Option<Next>, ConnectionError> {
-        let from = (self.session.introduction(), None);
+        let from = self.session.introduction();
+        // It is said once.
+        let _ = self.connection.introduction.set(Arc::clone(from));
+        let from = (&**from, None);
         let why = match hook::ask(&self.server, &self.connection, May::Connect, from) {
             Ok(visit) => {
                 self.visit = visit;
@@ -335,7 +338,6 @@ impl Peer {
                 self.send_all(actions);
                 self.flush()?;
                 publication.prepare(&self.connection)?;
-                self.say_urls();
                 let activity = Activity::Publishes(Arc::downgrade(publication.stream()));
                 self.connection.set_activity(Some(activity));
                 self.server.totals.published.more();
@@ -354,12 +356,6 @@ impl Peer {
                 Ok(Next::End("refused".into()))
             }
         }
-    }
-
-    /// Shows where the peer comes from.
-    pub fn say_urls(&mut self) {
-        // It is said once.
-        let _ = self.connection.urls.set(self.session.take_urls());
     }
 
     /// Tells the peer that what it published is over; why.

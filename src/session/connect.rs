@@ -39,6 +39,8 @@ pub struct Introduction {
     pub tc_url: String,
     /// The page that its player is on.
     pub page_url: String,
+    /// Its player.
+    pub swf_url: String,
 }
 
 impl Introduction {
@@ -53,6 +55,7 @@ impl Introduction {
             app: property("app"),
             tc_url: property("tcUrl"),
             page_url: property("pageUrl"),
+            swf_url: property("swfUrl"),
         }
     }
 }
@@ -103,35 +106,9 @@ pub fn reconnects(command: &Command) -> bool {
     flags.is_some_and(|flags| flags % 2.0 == f64::from(caps_ex::RECONNECT))
 }
 
-/// What a peer says of where it comes from, in its `connect`, as far as it may be shown.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Urls {
-    /// The URL of the application.
-    pub tc_url: Box<str>,
-    /// The URL of the page that the player is in.
-    pub page_url: Box<str>,
-    /// The URL of the player.
-    pub swf_url: Box<str>,
-}
-
-impl Urls {
-    /// Of a `connect`.
-    pub fn of(command: &Command) -> Self {
-        let url = |name| {
-            let url = command.property(0, name).and_then(Value::as_str);
-            shown(url.unwrap_or_default())
-        };
-        Self {
-            tc_url: url("tcUrl"),
-            page_url: url("pageUrl"),
-            swf_url: url("swfUrl"),
-        }
-    }
-}
-
 /// A URL without what follows `?`, which may be a secret, and not longer than
 /// [`limits::MAX_SHOWN_URL`].
-fn shown(url: &str) -> Box<str> {
+pub fn shown(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let fits =
         |&(at, character): &(usize, char)| at < limits::MAX_SHOWN_URL && !character.is_control();
@@ -145,9 +122,9 @@ mod tests {
 
     #[test]
     fn no_query_is_shown_and_no_more_than_a_bound() {
-        assert_eq!(&*shown("rtmp://a/live?key=1"), "rtmp://a/live");
-        assert_eq!(&*shown("http://a/#key=1"), "http://a/");
-        assert_eq!(&*shown("a\nb"), "a");
+        assert_eq!(shown("rtmp://a/live?key=1"), "rtmp://a/live");
+        assert_eq!(shown("http://a/#key=1"), "http://a/");
+        assert_eq!(shown("a\nb"), "a");
         let long = "ä".repeat(limits::MAX_SHOWN_URL);
         assert!(shown(&long).len() <= limits::MAX_SHOWN_URL + 1);
     }

@@ -1,8 +1,10 @@
 //! The publisher's and the player's side of one connection, after the handshake.
 
+use std::sync::Arc;
+
 use crate::limits;
 use crate::session::action::{Action, Ending, Filter, chunks};
-use crate::session::connect::{self, Introduction, Urls};
+use crate::session::connect::{self, Introduction};
 use crate::session::error::SessionError;
 use crate::session::media;
 use crate::wire::amf0::Value;
@@ -46,15 +48,13 @@ pub struct ServerSession {
     fc_publish: bool,
     /// As the peer says.
     via: Via,
-    introduction: Introduction,
+    introduction: Arc<Introduction>,
     /// The transaction id of its `connect`.
     connect_id: f64,
     /// Of its URL.
     host: Option<VhostName>,
     /// Whether it can be asked to connect anew, and has not been.
     reconnects: bool,
-    /// What its `connect` said.
-    urls: Urls,
     dropped: u64,
 }
 
@@ -90,11 +90,10 @@ impl Default for ServerSession {
             created: 0,
             fc_publish: false,
             via: Via::default(),
-            introduction: Introduction::default(),
+            introduction: Arc::default(),
             connect_id: 0.0,
             host: None,
             reconnects: false,
-            urls: Urls::default(),
             dropped: 0,
         }
     }
@@ -225,18 +224,13 @@ impl ServerSession {
         self.dropped
     }
 
-    /// Where the peer says that it comes from. It is said once.
-    pub fn take_urls(&mut self) -> Urls {
-        core::mem::take(&mut self.urls)
-    }
-
     /// How what the peer asks for has come to us, by its `connect`.
     pub const fn via(&self) -> Via {
         self.via
     }
 
     /// What the peer said of itself in its `connect`.
-    pub const fn introduction(&self) -> &Introduction {
+    pub const fn introduction(&self) -> &Arc<Introduction> {
         &self.introduction
     }
 
@@ -346,9 +340,8 @@ impl ServerSession {
             self.refuse_connect(description, actions);
             return State::Closed;
         }
-        self.introduction = Introduction::of(command);
+        self.introduction = Arc::new(Introduction::of(command));
         self.reconnects = connect::reconnects(command);
-        self.urls = Urls::of(command);
         actions.push(Action::Connect);
         answer(command, &connect::answer(command), actions);
         State::Idle {

@@ -18,19 +18,31 @@ pub(super) fn answer(peer: &Peer<'_>, config: &HttpServer, request: &Request<'_>
         }
     }
     if config.index
+        && sees_all(peer)
         && let Some(page) = peer.page(request, false)
     {
         return page;
     }
+    list(peer)
+}
+
+/// Whether the peer may play in every vhost, by its address: the live page names the streams of all.
+fn sees_all(peer: &Peer<'_>) -> bool {
+    let (all, ip) = (peer.server.config(), peer.connection.peer.ip());
+    let mut vhosts = all.all_vhosts();
+    vhosts.all(|(_, vhost)| vhost.security.check(Access::Play, ip).is_ok())
+}
+
+/// The streams that the peer may play by its address.
+fn list(peer: &Peer<'_>) -> Answer {
+    let (all, ip) = (peer.server.config(), peer.connection.peer.ip());
     let mut page = String::from(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <title>srs-lite</title>\n<h1>Live streams of this process</h1>\n<ul>\n",
     );
     let hls = peer.server.hls.states();
-    let all = peer.server.config();
     let of = |path: &str| all.vhost(vhost_of(path));
     // What may not be played in its vhost is not named, either.
-    let ip = peer.connection.peer.ip();
     let is_open = |path: &str| {
         let vhost = of(path);
         vhost.enabled && vhost.security.check(Access::Play, ip).is_ok()

@@ -282,6 +282,7 @@ impl Peer<'_> {
         let from = Introduction {
             tc_url: format!("rtmp://{}/{app}", request.host.unwrap_or_default()),
             page_url: request.referer.unwrap_or_default().to_owned(),
+            swf_url: String::new(),
             app,
         };
         play::find(

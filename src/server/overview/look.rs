@@ -15,6 +15,7 @@ use crate::server::edge::links::Link;
 use crate::server::port::Protocol;
 use crate::server::rates::{Counts, Of, Rate, View};
 use crate::server::sender::Writer;
+use crate::session::connect::{Introduction, shown};
 use crate::wire::codec::{self, Metadata};
 
 impl Overview {
@@ -153,7 +154,9 @@ impl Look<'_> {
         let (vhost, app, name) = parts(&path);
         let counts = Counts::of(&connection.traffic);
         let rate = self.rate(&Of::Connection(connection.id), connection.since, counts);
-        let urls = connection.urls.get().cloned().unwrap_or_default();
+        let from = connection.introduction.get();
+        let url =
+            |of: fn(&Introduction) -> &String| from.map_or(String::new(), |from| shown(of(from)));
         Some(ClientView {
             id,
             number: connection.id,
@@ -165,9 +168,9 @@ impl Look<'_> {
             vhost: vhost.to_owned(),
             app: app.to_owned(),
             name: name.to_owned(),
-            tc_url: urls.tc_url.into(),
-            page_url: urls.page_url.into(),
-            swf_url: urls.swf_url.into(),
+            tc_url: url(|from| &from.tc_url),
+            page_url: url(|from| &from.page_url),
+            swf_url: url(|from| &from.swf_url),
             alive: self.seconds(connection.since),
             received: counts.received,
             sent: counts.sent,
