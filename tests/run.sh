@@ -15,7 +15,9 @@ clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1
 command -v npm >/dev/null || clients+=(nodejs npm)
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null || needed+=(nginx-light)
 
-max_binary=2000000 # bytes, stripped
+# Bytes, stripped: of the core alone, and with the features and the page's players.
+max_core=2000000
+max_binary=2600000
 max_crates=35
 fuzz_seconds=6
 
@@ -67,13 +69,24 @@ at_most() { # what, value, limit
     [ "$2" -le "$3" ] || fail "$1"
 }
 
-release() {
-    cargo build --release --locked
-    local stripped crates
+stripped() { # binary
+    local stripped size
     stripped=$(mktemp)
-    strip -o "$stripped" target/release/srs-lite
-    at_most "stripped binary, bytes" "$(stat -c %s "$stripped")" "$max_binary"
+    strip -o "$stripped" "$1"
+    size=$(stat -c %s "$stripped")
     rm "$stripped"
+    echo "$size"
+}
+
+release() {
+    local crates core_build
+    # Beside the other: most of the time, each keeps one core busy.
+    core build --release --bin srs-lite --target-dir target/core &
+    core_build=$!
+    cargo build --release --locked
+    wait $core_build
+    at_most "stripped binary of the core, bytes" "$(stripped target/core/release/srs-lite)" "$max_core"
+    at_most "stripped binary, bytes" "$(stripped target/release/srs-lite)" "$max_binary"
     crates=$(cargo tree --locked --edges normal,build --prefix none --no-dedupe | sort -u | wc -l)
     at_most "crates of the release build, with its own" "$crates" "$max_crates"
 }
