@@ -42,7 +42,7 @@ pub struct Connection {
     total: Arc<Traffic>,
     pub(super) activity: Mutex<Option<Activity>>,
     /// What an RTMP peer said in its `connect`.
-    pub introduction: OnceLock<Arc<Introduction>>,
+    pub introduction: OnceLock<Introduction>,
     socket: Socket,
     /// The socket's timeout for reads, in microseconds; 0: not known.
     read_timeout: AtomicU64,

@@ -41,7 +41,7 @@ pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, Connectio
     let via = peer.session.via();
     let (server, connection) = (Arc::clone(&peer.server), Arc::clone(&peer.connection));
     let is_ours = via.coworker || connection.protocol == Protocol::Sibling;
-    let from = Arc::clone(peer.session.introduction());
+    let from = peer.session.introduction().clone();
     let found = match find(&server, &connection, (&from, request), via, || {
         peer.has_left()
     }) {

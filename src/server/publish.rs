@@ -178,7 +178,7 @@ impl Publication {
                 request.queries(),
             )
             .map_err(|denial| Refusal::bad_name(denial.to_string()))?;
-        let from = (&**session.introduction(), Some(request));
+        let from = (session.introduction(), Some(request));
         let grant = hook::ask(server, connection, May::Publish, from).map_err(Refusal::bad_name)?;
         let config = server.config();
         let config = &config.vhost(request.path.vhost()).publish;

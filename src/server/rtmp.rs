@@ -309,9 +309,8 @@ impl Peer {
     fn connect(&mut self) -> Result<Option<Next>, ConnectionError> {
         let from = self.session.introduction();
         // It is said once.
-        let _ = self.connection.introduction.set(Arc::clone(from));
-        let from = (&**from, None);
-        let why = match hook::ask(&self.server, &self.connection, May::Connect, from) {
+        let _ = self.connection.introduction.set(from.clone());
+        let why = match hook::ask(&self.server, &self.connection, May::Connect, (from, None)) {
             Ok(visit) => {
                 self.visit = visit;
                 return Ok(None);

@@ -1,7 +1,5 @@
 //! The publisher's and the player's side of one connection, after the handshake.
 
-use std::sync::Arc;
-
 use crate::limits;
 use crate::session::action::{Action, Ending, Filter, chunks};
 use crate::session::connect::{self, Introduction};
@@ -48,7 +46,7 @@ pub struct ServerSession {
     fc_publish: bool,
     /// As the peer says.
     via: Via,
-    introduction: Arc<Introduction>,
+    introduction: Introduction,
     /// The transaction id of its `connect`.
     connect_id: f64,
     /// Of its URL.
@@ -90,7 +88,7 @@ impl Default for ServerSession {
             created: 0,
             fc_publish: false,
             via: Via::default(),
-            introduction: Arc::default(),
+            introduction: Introduction::default(),
             connect_id: 0.0,
             host: None,
             reconnects: false,
@@ -230,7 +228,7 @@ impl ServerSession {
     }
 
     /// What the peer said of itself in its `connect`.
-    pub const fn introduction(&self) -> &Arc<Introduction> {
+    pub const fn introduction(&self) -> &Introduction {
         &self.introduction
     }
 
@@ -340,7 +338,7 @@ impl ServerSession {
             self.refuse_connect(description, actions);
             return State::Closed;
         }
-        self.introduction = Arc::new(Introduction::of(command));
+        self.introduction = Introduction::of(command);
         self.reconnects = connect::reconnects(command);
         actions.push(Action::Connect);
         answer(command, &connect::answer(command), actions);
