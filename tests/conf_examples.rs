@@ -235,6 +235,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
 fn is_built(key: &str) -> bool {
     match key.split('.').next() {
         Some("http_api") => cfg!(feature = "api"),
+        Some("http_hooks") => cfg!(feature = "hooks"),
         _ => key != "http_server.index" || cfg!(feature = "page"),
     }
 }
