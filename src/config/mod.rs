@@ -18,7 +18,7 @@ pub use self::security::{Access, Refusal, Security};
 pub use self::srs::why_not;
 use self::stream_key::StreamKey;
 pub use self::stream_key::{Verdict, key_of};
-pub use self::vhost::{Hls, MergeTime, Play, Publish, Republish, Vhost};
+pub use self::vhost::{DEFAULT_VHOST, Hls, MergeTime, Play, Publish, Republish, Vhost};
 
 mod api;
 mod changes;

@@ -1,5 +1,7 @@
 //! Help for who brings a file of SRS: its syntax, and directives that this version does not have.
 
+use super::DEFAULT_VHOST;
+
 /// What to do about a directive that SRS has and this version has not.
 pub(super) fn advice(path: &str) -> Option<&'static str> {
     let found = DIRECTIVES.iter().find(|(paths, _)| paths.contains(&path));
@@ -211,7 +213,7 @@ pub(super) fn correction(line: &str) -> Option<String> {
     if let Some((head, _)) = line.split_once('{').filter(|(head, _)| !head.contains('=')) {
         let mut words = head.split_whitespace();
         return match (words.next(), words.next()) {
-            (Some("vhost"), Some("__defaultVhost__")) => srs(
+            (Some("vhost"), Some(DEFAULT_VHOST)) => srs(
                 "remove this line and its `}`; the default vhost's blocks stand at the top level"
                     .to_owned(),
             ),

@@ -7,14 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use log::LevelFilter;
 use toml::de::DeValue;
 
-use super::{Cluster, ListenAddress, OriginAddress};
+use super::{Cluster, DEFAULT_VHOST, ListenAddress, OriginAddress};
 use crate::limits;
 
 /// RTMP's port, where an origin's address has none.
 const RTMP_PORT: u16 = 1935;
-
-/// What SRS calls the default vhost.
-const DEFAULT_VHOST: &str = "__defaultVhost__";
 
 /// A whole number within `range`.
 pub(super) fn number<T>(value: &DeValue<'_>, range: RangeInclusive<T>) -> Option<T>

@@ -14,6 +14,9 @@ use super::security::Rule;
 use super::stream_key::StreamKey;
 use super::{Cluster, ListenAddress, Mode, Security, value};
 
+/// What SRS calls the vhost that has no name.
+pub const DEFAULT_VHOST: &str = "__defaultVhost__";
+
 /// Streams of one name in two vhosts are two streams. What the blocks of a vhost do not say is as in
 /// those at the top level, which are the default vhost's.
 ///

@@ -8,10 +8,7 @@ use super::old::{self, modern};
 use super::output::{Key, Line};
 use super::syntax::Directive;
 use super::{security, shown};
-use crate::config;
-
-/// SRS's name of the default vhost.
-const DEFAULT_VHOST: &str = "__defaultVhost__";
+use crate::config::{self, DEFAULT_VHOST};
 
 /// Why what SRS's file says a second time is left out.
 const SECOND: &str = "SRS looks at the first one only";

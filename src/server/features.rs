@@ -3,7 +3,6 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::config::Config;
 use crate::server::Server;
 use crate::server::connection::Connection;
 use crate::server::hook::Hooks;
@@ -45,8 +44,8 @@ pub(super) trait Page: fmt::Debug + Send + Sync {
 }
 
 impl Features {
-    /// Those of this build that the configuration wants.
-    pub fn of_this_build(_config: &Config) -> Self {
+    /// Those of this build.
+    pub fn of_this_build() -> Self {
         Self {
             #[cfg(feature = "api")]
             api: Some(Box::new(super::api::HttpApi::default())),

@@ -158,7 +158,6 @@ pub fn start(
     let addresses = rtmp.map(|at| at.address).collect();
     let edge = Edge::new(&config, addresses);
     let (most, per_address) = (config.max_connections, config.connections_per_address());
-    let features = Features::of_this_build(&config);
     let config = Current::new(config);
     let keeps = config.clone();
     let registry = Registry::new(move |path| keeps.get().vhost(vhost_of(path)).play.group_frames());
@@ -169,7 +168,7 @@ pub fn start(
             players: Arc::new(AtomicUsize::new(0)),
         },
         hls: Hls::default(),
-        features,
+        features: Features::of_this_build(),
         config,
         threads: Threads::new(allowed.threads),
         edge,

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::code;
 use super::process::milliseconds_now;
-use crate::config::Vhost;
+use crate::config::{DEFAULT_VHOST, Vhost};
 use crate::server::Server;
-use crate::server::overview::{ClientView, DEFAULT_VHOST, LinkView, Overview, StreamView};
+use crate::server::overview::{ClientView, LinkView, Overview, StreamView};
 use crate::wire::codec::{Audio, Video};
 
 /// What every reply has.

@@ -3,7 +3,8 @@
 use core::fmt::Write as _;
 
 use super::gather;
-use crate::server::overview::{DEFAULT_VHOST, Overview, StreamView};
+use crate::config::DEFAULT_VHOST;
+use crate::server::overview::{Overview, StreamView};
 use crate::server::siblings::Siblings;
 use crate::wire::codec::Video;
 

@@ -4,10 +4,10 @@ use std::env;
 
 use serde_json::{Map, Value, json};
 
+use crate::config::DEFAULT_VHOST;
 use crate::config::{HookUrl, HttpHooks};
 use crate::server::Server;
 use crate::server::hook::{Event, May, Visitor};
-use crate::server::overview::DEFAULT_VHOST;
 
 /// What is asked or told.
 #[derive(Clone, Copy, Debug)]

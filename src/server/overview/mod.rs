@@ -4,14 +4,12 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
+use crate::config::DEFAULT_VHOST;
 use crate::wire::codec::{Audio, Video};
 
 mod look;
 
 pub use self::look::counts_of;
-
-/// What SRS calls the vhost that has no name.
-pub const DEFAULT_VHOST: &str = "__defaultVhost__";
 
 /// One process.
 #[derive(Clone, Debug, Default, PartialEq)]

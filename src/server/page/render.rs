@@ -208,7 +208,8 @@ impl Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::overview::{ClientView, DEFAULT_VHOST, LinkView};
+    use crate::config::DEFAULT_VHOST;
+    use crate::server::overview::{ClientView, LinkView};
     use crate::wire::codec::{Audio, Video};
 
     fn stream(vhost: &str, name: &str) -> StreamView {

@@ -3,7 +3,8 @@
 use core::fmt::{self, Display, Write as _};
 
 use super::render::{Escaped, Figure, Up, begin_table, cell};
-use crate::server::overview::{DEFAULT_VHOST, Overview, StreamView};
+use crate::config::DEFAULT_VHOST;
+use crate::server::overview::{Overview, StreamView};
 
 /// A stream, at the processes that have it.
 #[derive(Debug)]
