@@ -124,6 +124,11 @@ impl<W> Registry<W> {
         stream.is_some_and(|stream| stream.lock().published)
     }
 
+    /// The stream at `path`, if there is one.
+    pub fn stream(&self, path: &str) -> Option<Arc<Stream<W>>> {
+        self.lock().by_path.get(path).cloned()
+    }
+
     /// Ends the turn of who publishes the stream at `path`: it is told with its next message.
     pub fn unpublish(&self, path: &str) {
         if let Some(stream) = self.lock().by_path.get(path) {

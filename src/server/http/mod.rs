@@ -175,7 +175,7 @@ impl Peer<'_> {
             let answer = api.and_then(|api| api.answer(self.server, self.connection, request));
             // What else is asked for here is for the page: so its player needs no other origin.
             if let Some(answer) = answer.or_else(|| self.page(request, true)) {
-                return self.send(answer, request.keep_alive, request.method == Method::Head);
+                return self.reply(request, answer);
             }
         }
         let config = self.server.config();
@@ -208,10 +208,21 @@ impl Peer<'_> {
                 }
                 Kind::Playlist(stream) | Kind::Segment(stream) => {
                     let by_query = named.as_ref().filter(|_| by_query.is_some());
-                    self.hls(&http.dir, (&path, stream), request, by_query)
+                    let answer = self.hls(&http.dir, (&path, stream), request, by_query);
+                    let before = self.connection.traffic.sent();
+                    let next = self.reply(request, answer);
+                    // If it is published to another process, it is not counted for the stream.
+                    if let Some(stream) = self.server.registry.stream(&stream.to_string()) {
+                        self.connection.count_for(&stream.traffic, before);
+                    }
+                    return next;
                 }
             },
         };
+        self.reply(request, answer)
+    }
+
+    fn reply(&mut self, request: &Request<'_>, answer: Answer) -> io::Result<Next> {
         self.send(answer, request.keep_alive, request.method == Method::Head)
     }
 
@@ -273,8 +284,7 @@ impl Peer<'_> {
                 Err(Denied::Unavailable(why)) => (503, why),
             },
         };
-        let answer = Answer::text(status, &why);
-        self.send(answer, request.keep_alive, request.method == Method::Head)
+        self.reply(request, Answer::text(status, &why))
     }
 
     fn find(&self, request: &Request<'_>, wanted: &StreamRequest) -> Result<Found, Denied> {
