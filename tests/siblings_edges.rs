@@ -181,7 +181,7 @@ fn nothing_is_fetched_for_who_is_being_asked_about() {
     player.play("guarded?key=wrong");
     let mut asked = origin.await_asked();
     assert_eq!(asked.name, "guarded?key=wrong");
-    // Rounds of the scout.
+    // Rounds of the watch.
     let until = Instant::now() + Duration::from_millis(500);
     while Instant::now() < until {
         assert!(origin.poll().is_none(), "it fetches already");

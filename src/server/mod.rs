@@ -73,7 +73,7 @@ use crate::server::rarely::Rarely;
 use crate::server::rates::Rates;
 use crate::server::rhythm::Rhythm;
 use crate::server::sender::Writer;
-use crate::server::siblings::{Hold, Holder, Siblings, scout};
+use crate::server::siblings::{Hold, Holder, Siblings};
 use crate::server::thread::{Role, Threads};
 use crate::server::totals::Totals;
 use crate::wire::name::{StreamPath, StreamRequest, vhost_of};
@@ -219,9 +219,8 @@ fn look_after(server: &Arc<Server>) -> io::Result<()> {
         let spawned = server.threads.spawn(role, server.next_id(), body);
         spawned.map(|_| ())
     };
-    let [watch, scout, janitor] = [0; 3].map(|_| Arc::clone(server));
+    let [watch, janitor] = [0; 2].map(|_| Arc::clone(server));
     spawn(Role::Watch, Box::new(move || watch::run(&watch)))?;
-    spawn(Role::Scout, Box::new(move || scout::run(&scout)))?;
     spawn(Role::Janitor, Box::new(move || janitor::run(&janitor)))
 }
 

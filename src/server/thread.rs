@@ -34,11 +34,9 @@ pub enum Role {
     Janitor,
     /// Asks the name server about one host.
     Resolve,
-    /// Looks after what siblings have.
-    Scout,
     /// Tells others what has happened.
     Hook,
-    /// Counts.
+    /// Counts, and looks after what siblings have.
     Watch,
 }
 
@@ -65,7 +63,6 @@ impl fmt::Display for Role {
             Self::Hls => "hls",
             Self::Janitor => "janitor",
             Self::Resolve => "resolve",
-            Self::Scout => "scout",
             Self::Hook => "hook",
             Self::Watch => "watch",
         })

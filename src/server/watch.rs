@@ -1,4 +1,4 @@
-//! Takes the samples that rates are computed from.
+//! Looks after what no connection does: streams that are held elsewhere, and figures.
 
 use std::sync::Arc;
 use std::thread;
@@ -14,17 +14,36 @@ use crate::server::port::Protocol;
 use crate::server::rates::{Counts, Of};
 
 /// Goes round until the server stops. The body of its thread: one, however much there is to look at.
+/// It touches no disk but `run_dir`'s.
 pub(super) fn run(server: &Arc<Server>) {
-    let mut sample = Instant::now();
+    let [mut sample, mut sweep] = [Instant::now(); 2];
     let mut said = Said::default();
     while !server.is_stopping() {
         let now = Instant::now();
+        fetch(server);
         said.say(server, now);
         if now >= sample {
             take(server, now);
             sample = now.checked_add(limits::RATE_SAMPLE_TIME).unwrap_or(now);
         }
-        thread::sleep(limits::ACCEPT_POLL);
+        if now >= sweep {
+            if let Some(siblings) = &server.siblings {
+                siblings.sweep();
+            }
+            server.edge.tidy(now);
+            sweep = now.checked_add(limits::JANITOR_ROUND).unwrap_or(now);
+        }
+        thread::sleep(limits::POLL);
+    }
+}
+
+/// Has streams fetched that are wanted here and held elsewhere.
+fn fetch(server: &Arc<Server>) {
+    for path in server.registry.unfed() {
+        // An edge fetches as long as somebody wants, once it has asked who that is.
+        if !server.is_edge(&path) {
+            server.edge.fetch_for_players(server, &path);
+        }
     }
 }
 

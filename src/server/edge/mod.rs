@@ -326,13 +326,20 @@ impl Edge {
     /// Remembers that the stream was missing.
     fn missed(&self, path: &str) {
         let now = Instant::now();
-        let mut absent = self.absent();
-        if absent.len() >= limits::MAX_ABSENT_NAMES {
-            absent.retain(|_, missed| now.saturating_duration_since(*missed) < limits::ABSENT_TIME);
+        if self.absent().len() >= limits::MAX_ABSENT_NAMES {
+            self.tidy(now);
         }
+        let mut absent = self.absent();
         if absent.len() < limits::MAX_ABSENT_NAMES {
             absent.insert(path.to_owned(), now);
         }
+    }
+
+    /// Forgets what was missing a while ago. Few names, each somewhere among what has been given
+    /// back, would keep megabytes of that from the system.
+    pub fn tidy(&self, now: Instant) {
+        let mut absent = self.absent();
+        absent.retain(|_, missed| now.saturating_duration_since(*missed) < limits::ABSENT_TIME);
     }
 
     fn requests(&self) -> MutexGuard<'_, HashMap<String, ClientRequest>> {

@@ -46,7 +46,7 @@ pub(super) enum Stop {
     Over,
     /// It has moved to another sibling, or will.
     Moved,
-    /// It can be had nowhere. The scout looks on.
+    /// It can be had nowhere. Whoever wants it is looked after by the watch.
     Nowhere,
     /// The origin failed.
     Failed(OriginError),

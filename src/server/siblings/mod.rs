@@ -3,7 +3,6 @@
 pub mod door;
 mod locks;
 pub mod run_dir;
-pub mod scout;
 
 use core::fmt;
 use std::collections::HashMap;
