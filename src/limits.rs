@@ -480,6 +480,9 @@ pub const MAX_LOGIN_LENGTH: usize = 128;
 /// Connections to the API: these do not count among others, so that players cannot lock the operator
 /// out. Dashboards, scrapers and people are few.
 pub const MAX_API_CONNECTIONS: usize = 32;
+/// Of one address, also of this machine: others find a place, whoever comes through a proxy here. Twice
+/// what a browser opens, and more.
+pub const MAX_API_CONNECTIONS_PER_ADDRESS: usize = 16;
 
 /// Bytes that a sibling says of itself: some 700 for each client.
 pub const MAX_OVERVIEW_BYTES: usize = 16 * 1024 * 1024;

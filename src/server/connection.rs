@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -20,7 +20,7 @@ use socket2::{SockRef, Socket, TcpKeepalive};
 use crate::hub::tally::Traffic;
 use crate::limits;
 use crate::server::activity::Activity;
-use crate::server::connections::Place;
+use crate::server::connections::{NoRoom, Place};
 use crate::server::port::Protocol;
 use crate::session::connect::Introduction;
 
@@ -53,12 +53,13 @@ pub struct Connection {
     /// Why we have reset it.
     reset: OnceLock<&'static str>,
     /// Among those that others opened to us; given up when the last holder lets go.
-    place: Option<Place>,
+    place: Option<Mutex<Place>>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(place) = &self.place {
+        if let Some(place) = &mut self.place {
+            let place = place.get_mut().unwrap_or_else(PoisonError::into_inner);
             place.connections.leave(self.id);
         }
     }
@@ -104,7 +105,7 @@ impl Connection {
             playing: AtomicBool::new(false),
             left: AtomicBool::new(false),
             reset: OnceLock::new(),
-            place,
+            place: place.map(Mutex::new),
         }
     }
 
@@ -280,6 +281,19 @@ impl Connection {
     fn sent(&self, length: usize) {
         self.traffic.send(length);
         self.total.send(length);
+    }
+
+    /// Takes a place among the connections of `protocol`, and gives up the one that it has, if that is
+    /// another's.
+    ///
+    /// # Errors
+    ///
+    /// There is no room.
+    pub fn move_to(&self, protocol: Protocol) -> Result<(), NoRoom> {
+        self.place.as_ref().map_or(Ok(()), |place| {
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            place.change(protocol)
+        })
     }
 
     /// Says that a sender writes from now on.

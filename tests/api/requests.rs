@@ -9,7 +9,7 @@ use srs_lite::limits;
 
 use crate::support::connection::End;
 use crate::support::eventually;
-use crate::support::http::Client;
+use crate::support::http::{Client, FlvPlayer};
 use crate::support::peer::{play, publishing};
 use crate::support::server::Server;
 use crate::{CONFIG, ask, json, list};
@@ -183,23 +183,38 @@ fn a_client_is_ended_and_no_other() {
     stays.frames_until(12);
 }
 
-/// Its own places: players do not lock it out, nor it them.
+/// Its own places: players do not lock it out, wherever they play, nor it them.
 #[test]
 fn the_api_has_places_of_its_own() {
-    let api = "[http_api]\nenabled = true\nlisten = \"127.0.0.1:0\"\n";
-    let server = Server::origin(&format!("max_connections = 2\n{api}"));
+    let most = limits::MAX_API_CONNECTIONS_PER_ADDRESS;
+    let players = most + 2;
+    let max = players * 4 / limits::HTTP_QUARTERS;
+    let server = Server::origin(&format!("max_connections = {max}\n{CONFIG}"));
     let at = server.api_address();
-    let _publishers = ["a", "b"].map(|name| publishing(server.address(), name));
-    assert_eq!(list(at, "streams").len(), 2);
+    let mut publisher = publishing(server.address(), "a");
+    publisher.send_group(1, 5);
+    // One that asks the API first, and one too many for it.
+    let mut asks = Client::open(at);
+    asks.send(&format!(
+        "GET /api/v1/versions HTTP/1.1\r\nHost: {at}\r\n\r\n"
+    ));
+    assert_eq!(asks.response(true).status, 200);
+    let mut plays = vec![FlvPlayer::asked(asks, "a.flv")];
+    plays.extend((1..players).map(|_| FlvPlayer::play(at, "a.flv")));
+    assert_eq!(list(at, "clients").len(), 1 + players);
+    assert_eq!(ask(at, "GET /live/a.flv", "").status, 503, "it is full");
+
     let mut clients = Vec::new();
     // The connection before is about to end.
-    eventually("all places are taken", || {
+    eventually("all places of an address are taken", || {
         let mut client = Client::open(at);
-        client.send("GET /api/v1/versions HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send(&format!(
+            "GET /api/v1/versions HTTP/1.1\r\nHost: {at}\r\n\r\n"
+        ));
         if client.response(true).status == 200 {
             clients.push(client);
         }
-        clients.len() == limits::MAX_API_CONNECTIONS
+        clients.len() == most
     });
     assert_eq!(ask(at, "GET /api/v1/versions", "").status, 503);
     drop(clients);
