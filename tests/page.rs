@@ -97,6 +97,14 @@ fn the_page_loads_nothing_from_elsewhere_and_repeats_nothing() {
 fn who_may_not_play_sees_no_page() {
     let server = Server::origin(&format!("[security]\ndeny = [\"play all\"]\n{PAGE}"));
     assert_eq!(http::get(server.http_address(), "/").status, 403);
+    // The page names the streams of all vhosts; the list only what may be played.
+    let closed = "[vhost.\"a.test\".security]\ndeny = [\"play all\"]\n";
+    let server = Server::origin(&format!("{PAGE}{closed}"));
+    let _publishers =
+        ["open", "closed?vhost=a.test"].map(|name| publishing(server.address(), name));
+    let list = || text(&server, "/");
+    eventually("what is open is listed", || list().contains("live/open"));
+    assert!(list().contains("<ul>") && !list().contains("closed"));
 }
 
 /// Each library of the page, under the name that its version gives it, and where npm has it.
