@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::sendfile::sendfile64;
-use nix::sys::socket::MsgFlags;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{MsgFlags, getsockopt};
 use socket2::{SockRef, Socket, TcpKeepalive};
 
 use crate::hub::tally::Traffic;
@@ -344,6 +345,13 @@ impl Connection {
         self.reset.get().copied()
     }
 
+    /// The number of the process at the other end, if that is a sibling whom we have called, in our
+    /// namespace; 0 if it has none there.
+    pub fn peer_process(&self) -> u32 {
+        let peer = getsockopt(&self.socket, PeerCredentials);
+        peer.map_or(0, |peer| u32::try_from(peer.pid()).unwrap_or_default())
+    }
+
     /// Throws away what the kernel holds for the peer, and ends both directions.
     pub fn reset(&self, why: &'static str) {
         // The first reason is the one that counts.
@@ -392,7 +400,12 @@ pub fn deadline(wait: Duration) -> Instant {
 }
 
 /// What is left until `deadline`, as a socket timeout: never 0, which would mean for ever.
-fn remaining(deadline: Instant) -> io::Result<Duration> {
+/// The time until `deadline`.
+///
+/// # Errors
+///
+/// `TimedOut`: it has passed.
+pub fn remaining(deadline: Instant) -> io::Result<Duration> {
     let remaining = deadline.saturating_duration_since(Instant::now());
     if remaining.is_zero() {
         return Err(ErrorKind::TimedOut.into());
