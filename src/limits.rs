@@ -480,12 +480,20 @@ pub const MAX_LOGIN_LENGTH: usize = 128;
 /// Connections to the API: these do not count among others, so that players cannot lock the operator
 /// out. Dashboards, scrapers and people are few.
 pub const MAX_API_CONNECTIONS: usize = 32;
+/// Of one address, also of this machine: others find a place, whoever comes through a proxy here. Twice
+/// what a browser opens, and more.
+pub const MAX_API_CONNECTIONS_PER_ADDRESS: usize = 16;
 
 /// Bytes that a sibling says of itself: some 700 for each client.
 pub const MAX_OVERVIEW_BYTES: usize = 16 * 1024 * 1024;
 
 /// For one to say so. Longer, and it is left out.
 pub const SIBLING_OVERVIEW_DEADLINE: Duration = Duration::from_secs(2);
+
+/// For one to say so to who makes the live page, or to end a client, since others wait, too …
+pub const SIBLING_PATIENCE: Duration = Duration::from_millis(500);
+/// … and so long the page does not ask it again. One that hangs slows one page of ten down.
+pub const SIBLING_SILENCE: Duration = Duration::from_secs(10);
 
 /// Siblings that are asked at a time.
 pub const MAX_SIBLINGS_ASKED: usize = 64;

@@ -7,6 +7,10 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use srs_lite::limits;
 
 use support::clients::{self, Client};
 use support::eventually;
@@ -97,6 +101,71 @@ fn the_page_loads_nothing_from_elsewhere_and_repeats_nothing() {
 fn who_may_not_play_sees_no_page() {
     let server = Server::origin(&format!("[security]\ndeny = [\"play all\"]\n{PAGE}"));
     assert_eq!(http::get(server.http_address(), "/").status, 403);
+    // The page names the streams of all vhosts; the list only what may be played.
+    let closed = "[vhost.\"a.test\".security]\ndeny = [\"play all\"]\n";
+    let server = Server::origin(&format!("{PAGE}{closed}"));
+    let _publishers =
+        ["open", "closed?vhost=a.test"].map(|name| publishing(server.address(), name));
+    let list = || text(&server, "/");
+    eventually("what is open is listed", || list().contains("live/open"));
+    assert!(list().contains("<ul>") && !list().contains("closed"));
+}
+
+/// The processes on the page of an API's port, in its order, and how long it took.
+fn processes(server: &Server) -> (Vec<String>, Duration) {
+    let begun = Instant::now();
+    let page = http::get(server.api_address(), "/").body;
+    let took = begun.elapsed();
+    let page = String::from_utf8(page).unwrap();
+    let (table, _) = page.split_once("<section id=\"streams\">").unwrap();
+    let rows = table.split("<th scope=\"row\">").skip(1);
+    let row = |row: &str| match row.split_once(|next: char| !next.is_ascii_digit()) {
+        Some((id, rest)) if rest.contains("does not answer") => format!("{id} hangs"),
+        Some((id, _)) => id.to_owned(),
+        None => panic!("{row}"),
+    };
+    (rows.map(row).collect(), took)
+}
+
+#[test]
+fn a_process_that_hangs_is_shown_so_and_holds_up_no_page() {
+    let meeting = Meeting::new();
+    let api = "[http_api]\nenabled = true\nlisten = \"127.0.0.1:0\"\n";
+    let servers = meeting.servers::<3>(api);
+    let mut ids: Vec<_> = servers.iter().map(Server::id).collect();
+    ids.sort_unstable();
+    let all: Vec<_> = ids.iter().map(u32::to_string).collect();
+    for server in &servers {
+        eventually("each lists all in one order", || processes(server).0 == all);
+    }
+    let [hangs, lives, other] = &servers;
+    let _publisher = publishing(other.address(), "a");
+    hangs.signal(Signal::SIGSTOP);
+    let mut known = [lives, other].map(Server::id);
+    known.sort_unstable();
+    let mut known: Vec<_> = known.iter().map(u32::to_string).collect();
+    known.push(format!("{} hangs", hangs.id()));
+    eventually("it is known to hang", || processes(lives).0 == known);
+    // From now on it is not asked, however often the page is made.
+    let until = Instant::now() + 3 * limits::PAGE_KEPT;
+    while Instant::now() < until {
+        let (listed, took) = processes(lives);
+        assert_eq!(listed, known);
+        assert!(took < limits::SIBLING_PATIENCE, "{took:?}");
+    }
+    // A client of the other one can be ended, whoever is asked first.
+    let page = http::get(lives.api_address(), "/").body;
+    let page = String::from_utf8(page).unwrap();
+    let (_, button) = page.split_once("data-kick=\"").unwrap();
+    let (path, _) = button.split_once('"').unwrap();
+    let mut client = Http::open(lives.api_address());
+    client.send(&format!(
+        "DELETE {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    ));
+    assert_eq!(client.response(true).status, 200);
+    other.wait_log("the operator ended it");
+    hangs.signal(Signal::SIGCONT);
+    eventually("it is back", || processes(lives).0 == all);
 }
 
 /// Each library of the page, under the name that its version gives it, and where npm has it.
@@ -207,10 +276,12 @@ impl Site {
         site
     }
 
-    /// Checks the line of each stream on the page.
-    fn assert_listed(&self, seen: &Seen) {
+    /// Checks the line of each stream on the page, and that of each process if there should be one.
+    fn assert_listed(&self, seen: &Seen, manages: bool) {
         for (server, name) in self.servers.iter().zip(STREAMS) {
-            let start = format!("live/{name}|{}|0:", server.id());
+            let process = server.id().to_string();
+            let source = if manages { &process } else { "this server" };
+            let start = format!("live/{name}|{source}|0:");
             let row = seen
                 .all("row")
                 .into_iter()
@@ -219,9 +290,9 @@ impl Site {
             assert!(row.contains("|H264 "), "{row}");
             assert!(row.contains("×"), "{row}");
             assert!(row.ends_with("|HLS FLV"), "{row}");
-            let process = server.id().to_string();
             let is_it = |row: &&str| row.split([' ', '|']).next() == Some(&process);
-            assert_eq!(seen.all("row").into_iter().filter(is_it).count(), 1);
+            let listed = seen.all("row").into_iter().filter(is_it).count();
+            assert_eq!(listed, usize::from(manages));
         }
     }
 }
@@ -283,11 +354,11 @@ fn a_browser_shows_and_plays_the_streams_of_both_processes() {
         "a_browser_shows_and_plays_the_streams_of_both_processes",
         || {
             let site = Site::start();
-            for width in [390, 1280] {
+            for (width, port) in [(390, 8080), (390, 1985), (1280, 8080)] {
                 for scripts in [true, false] {
                     let task = format!("\"width\":{width},\"scripts\":{scripts}");
-                    let seen = Seen::look(8080, &task);
-                    site.assert_listed(&seen);
+                    let seen = Seen::look(port, &task);
+                    site.assert_listed(&seen, port == 1985);
                     assert_eq!(seen.one("overflow"), "0", "{width} px: {seen:?}");
                     assert!(!seen.one("loaded").contains("/srs-lite/hls"), "{seen:?}");
                 }

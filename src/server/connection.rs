@@ -8,19 +8,20 @@ use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::sendfile::sendfile64;
-use nix::sys::socket::MsgFlags;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{MsgFlags, getsockopt};
 use socket2::{SockRef, Socket, TcpKeepalive};
 
 use crate::hub::tally::Traffic;
 use crate::limits;
 use crate::server::activity::Activity;
-use crate::server::connections::Place;
+use crate::server::connections::{NoRoom, Place};
 use crate::server::port::Protocol;
 use crate::session::connect::Introduction;
 
@@ -53,12 +54,13 @@ pub struct Connection {
     /// Why we have reset it.
     reset: OnceLock<&'static str>,
     /// Among those that others opened to us; given up when the last holder lets go.
-    place: Option<Place>,
+    place: Option<Mutex<Place>>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(place) = &self.place {
+        if let Some(place) = &mut self.place {
+            let place = place.get_mut().unwrap_or_else(PoisonError::into_inner);
             place.connections.leave(self.id);
         }
     }
@@ -104,7 +106,7 @@ impl Connection {
             playing: AtomicBool::new(false),
             left: AtomicBool::new(false),
             reset: OnceLock::new(),
-            place,
+            place: place.map(Mutex::new),
         }
     }
 
@@ -282,6 +284,19 @@ impl Connection {
         self.total.send(length);
     }
 
+    /// Takes a place among the connections of `protocol`, and gives up the one that it has, if that is
+    /// another's.
+    ///
+    /// # Errors
+    ///
+    /// There is no room.
+    pub fn move_to(&self, protocol: Protocol) -> Result<(), NoRoom> {
+        self.place.as_ref().map_or(Ok(()), |place| {
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            place.change(protocol)
+        })
+    }
+
     /// Says that a sender writes from now on.
     pub fn set_playing(&self) {
         self.playing.store(true, Ordering::Relaxed);
@@ -328,6 +343,13 @@ impl Connection {
     /// Why we have reset it, if we have.
     pub fn reset_reason(&self) -> Option<&'static str> {
         self.reset.get().copied()
+    }
+
+    /// The number of the process at the other end, if that is a sibling whom we have called, in our
+    /// namespace; 0 if it has none there.
+    pub fn peer_process(&self) -> u32 {
+        let peer = getsockopt(&self.socket, PeerCredentials);
+        peer.map_or(0, |peer| u32::try_from(peer.pid()).unwrap_or_default())
     }
 
     /// Throws away what the kernel holds for the peer, and ends both directions.
@@ -378,7 +400,12 @@ pub fn deadline(wait: Duration) -> Instant {
 }
 
 /// What is left until `deadline`, as a socket timeout: never 0, which would mean for ever.
-fn remaining(deadline: Instant) -> io::Result<Duration> {
+/// The time until `deadline`.
+///
+/// # Errors
+///
+/// `TimedOut`: it has passed.
+pub fn remaining(deadline: Instant) -> io::Result<Duration> {
     let remaining = deadline.saturating_duration_since(Instant::now());
     if remaining.is_zero() {
         return Err(ErrorKind::TimedOut.into());

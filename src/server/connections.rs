@@ -24,18 +24,35 @@ struct Table {
     http: usize,
     /// Those beside the places of all others.
     siblings: usize,
-    api: usize,
-    by_address: HashMap<IpAddr, usize>,
+    api: ByAddress,
+    by_address: ByAddress,
     living: HashMap<u64, Weak<Connection>>,
 }
 
-impl Table {
-    /// Those of a kind that has no part in the places of all others.
-    const fn beside(&mut self, protocol: Protocol) -> Option<&mut usize> {
-        match protocol {
-            Protocol::Sibling => Some(&mut self.siblings),
-            Protocol::Api => Some(&mut self.api),
-            Protocol::Rtmp | Protocol::Http => None,
+/// How many there are of each address of which there are any.
+#[derive(Debug, Default)]
+struct ByAddress(HashMap<IpAddr, usize>);
+
+impl ByAddress {
+    fn of(&self, address: IpAddr) -> usize {
+        self.0.get(&address).copied().unwrap_or_default()
+    }
+
+    fn all(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    fn more(&mut self, address: IpAddr) {
+        let count = self.0.entry(address).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    fn less(&mut self, address: IpAddr) {
+        if let Some(count) = self.0.get_mut(&address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.0.remove(&address);
+            }
         }
     }
 }
@@ -53,6 +70,8 @@ pub enum NoRoom {
     Siblings,
     /// There are as many to the API as there may be.
     Api,
+    /// There are as many to the API of the peer's address as there may be.
+    ApiAddress(IpAddr),
 }
 
 impl fmt::Display for NoRoom {
@@ -70,6 +89,58 @@ impl fmt::Display for NoRoom {
             Self::Api => {
                 let most = limits::MAX_API_CONNECTIONS;
                 write!(f, "{most} are to the API")
+            }
+            Self::ApiAddress(address) => {
+                let most = limits::MAX_API_CONNECTIONS_PER_ADDRESS;
+                write!(f, "{address}: {most} are to the API")
+            }
+        }
+    }
+}
+
+impl Table {
+    fn take(&mut self, address: IpAddr, protocol: Protocol) -> Result<(), NoRoom> {
+        match protocol {
+            Protocol::Sibling if self.siblings >= limits::MAX_SIBLING_CONNECTIONS => {
+                return Err(NoRoom::Siblings);
+            }
+            Protocol::Sibling => self.siblings = self.siblings.saturating_add(1),
+            Protocol::Api => {
+                if self.api.all() >= limits::MAX_API_CONNECTIONS {
+                    return Err(NoRoom::Api);
+                }
+                if self.api.of(address) >= limits::MAX_API_CONNECTIONS_PER_ADDRESS {
+                    return Err(NoRoom::ApiAddress(address));
+                }
+                self.api.more(address);
+            }
+            Protocol::Rtmp | Protocol::Http => {
+                let most_http = self.most.div_ceil(4).saturating_mul(limits::HTTP_QUARTERS);
+                if self.places >= self.most {
+                    return Err(NoRoom::Total(self.most));
+                }
+                if protocol == Protocol::Http && self.http >= most_http {
+                    return Err(NoRoom::Http(most_http));
+                }
+                if self.by_address.of(address) >= self.most_per_address {
+                    return Err(NoRoom::Address(address, self.most_per_address));
+                }
+                self.places = self.places.saturating_add(1);
+                self.http = self.http.saturating_add(is_http(protocol));
+                self.by_address.more(address);
+            }
+        }
+        Ok(())
+    }
+
+    fn give_back(&mut self, address: IpAddr, protocol: Protocol) {
+        match protocol {
+            Protocol::Sibling => self.siblings = self.siblings.saturating_sub(1),
+            Protocol::Api => self.api.less(address),
+            Protocol::Rtmp | Protocol::Http => {
+                self.places = self.places.saturating_sub(1);
+                self.http = self.http.saturating_sub(is_http(protocol));
+                self.by_address.less(address);
             }
         }
     }
@@ -104,41 +175,12 @@ impl Connections {
     /// There is no room.
     pub fn place(self: &Arc<Self>, peer: IpAddr, protocol: Protocol) -> Result<Place, NoRoom> {
         let address = household(peer);
-        let place = || Place {
+        self.lock().take(address, protocol)?;
+        Ok(Place {
             connections: Arc::clone(self),
             address,
             protocol,
-        };
-        let beside = match protocol {
-            Protocol::Sibling => Some((limits::MAX_SIBLING_CONNECTIONS, NoRoom::Siblings)),
-            Protocol::Api => Some((limits::MAX_API_CONNECTIONS, NoRoom::Api)),
-            Protocol::Rtmp | Protocol::Http => None,
-        };
-        let mut table = self.lock();
-        if let Some((most, no_room)) = beside {
-            let Some(count) = table.beside(protocol).filter(|count| **count < most) else {
-                return Err(no_room);
-            };
-            *count = count.saturating_add(1);
-            return Ok(place());
-        }
-        let most_http = table.most.div_ceil(4).saturating_mul(limits::HTTP_QUARTERS);
-        let of_address = table.by_address.get(&address).copied().unwrap_or_default();
-        if table.places >= table.most {
-            return Err(NoRoom::Total(table.most));
-        }
-        if protocol == Protocol::Http && table.http >= most_http {
-            return Err(NoRoom::Http(most_http));
-        }
-        if of_address >= table.most_per_address {
-            return Err(NoRoom::Address(address, table.most_per_address));
-        }
-        table.places = table.places.saturating_add(1);
-        table.http = table.http.saturating_add(is_http(protocol));
-        table
-            .by_address
-            .insert(address, of_address.saturating_add(1));
-        Ok(place())
+        })
     }
 
     /// Lists a connection, for [`Self::living`].
@@ -188,21 +230,27 @@ pub struct Place {
     protocol: Protocol,
 }
 
+impl Place {
+    /// Changes it for one among those of `protocol`, if it is none.
+    ///
+    /// # Errors
+    ///
+    /// There is no room; it stays as it was.
+    pub fn change(&mut self, protocol: Protocol) -> Result<(), NoRoom> {
+        if self.protocol != protocol {
+            let mut table = self.connections.lock();
+            table.take(self.address, protocol)?;
+            table.give_back(self.address, self.protocol);
+            self.protocol = protocol;
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut table = self.connections.lock();
-        if let Some(count) = table.beside(self.protocol) {
-            *count = count.saturating_sub(1);
-            return;
-        }
-        table.places = table.places.saturating_sub(1);
-        table.http = table.http.saturating_sub(is_http(self.protocol));
-        if let Some(count) = table.by_address.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                table.by_address.remove(&self.address);
-            }
-        }
+        table.give_back(self.address, self.protocol);
     }
 }
 
@@ -238,20 +286,30 @@ mod tests {
         assert_eq!(rtmp(7).unwrap_err(), NoRoom::Total(8));
         drop(places);
         assert_eq!(connections.count(), 0);
-        assert!(connections.lock().by_address.is_empty());
+        assert!(connections.lock().by_address.0.is_empty());
 
         let http = |host| place(host, Protocol::Http);
         let _places: Vec<_> = (1..=6).map(|host| http(host).unwrap()).collect();
         assert_eq!(http(7).unwrap_err(), NoRoom::Http(6));
         assert!(rtmp(7).is_ok());
 
-        let most = limits::MAX_API_CONNECTIONS;
-        let _api: Vec<_> = (0..most)
-            .map(|_| place(1, Protocol::Api).unwrap())
-            .collect();
-        assert_eq!(place(1, Protocol::Api).unwrap_err(), NoRoom::Api);
-        let _full: Vec<_> = [8, 9].map(|host| rtmp(host).unwrap()).into();
-        assert_eq!(connections.count(), 8);
+        let api = |host| place(host, Protocol::Api);
+        let most = limits::MAX_API_CONNECTIONS_PER_ADDRESS;
+        let mut of_one: Vec<_> = (0..most).map(|_| api(1).unwrap()).collect();
+        let full = NoRoom::ApiAddress(ip("192.0.2.1"));
+        assert_eq!(api(1).unwrap_err(), full);
+        let of_others = (most..limits::MAX_API_CONNECTIONS).map(|_| api(2).unwrap());
+        let _of_others: Vec<_> = of_others.collect();
+        assert_eq!(api(3).unwrap_err(), NoRoom::Api);
+        // Who comes to play has a place of players, if there is one.
+        let last = of_one.last_mut().unwrap();
+        assert_eq!(last.change(Protocol::Http), Err(NoRoom::Http(6)));
+        last.change(Protocol::Rtmp).unwrap();
+        assert_eq!(connections.count(), 7);
+        drop((api(1).unwrap(), rtmp(8).unwrap()));
+        drop(of_one);
+        assert_eq!(connections.count(), 6);
+        assert_eq!(connections.lock().api.of(ip("192.0.2.1")), 0);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub enum Of {
     Stream(Arc<str>),
 }
 
-/// What has been counted by a moment. Only grows.
+/// What has been counted by a moment. Only grows, but that a stream may be made anew.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
     /// Bytes that came.
@@ -56,6 +56,11 @@ impl Counts {
             frames: 0,
         }
     }
+
+    /// Whether these are of something that has been made anew since those were.
+    const fn begin_after(&self, those: &Self) -> bool {
+        self.received < those.received || self.sent < those.sent || self.frames < those.frames
+    }
 }
 
 impl Rates {
@@ -65,6 +70,12 @@ impl Rates {
         let mut before = core::mem::take(&mut *samples);
         for (of, counts) in all {
             let mut known = before.remove(&of).unwrap_or_default();
+            if known
+                .last()
+                .is_some_and(|(_, last)| counts.begin_after(last))
+            {
+                known.clear();
+            }
             if known.len() >= limits::RATE_SAMPLES {
                 known.remove(0);
             }
@@ -94,7 +105,11 @@ impl View<'_> {
         let known = self.0.get(of).map_or(&[][..], Vec::as_slice);
         let (begun, before) = match known {
             // It is older than what is remembered of it.
-            [oldest, ..] if known.len() >= limits::RATE_SAMPLES => *oldest,
+            [oldest, .., (_, last)]
+                if known.len() >= limits::RATE_SAMPLES && !counts.begin_after(last) =>
+            {
+                *oldest
+            }
             _ => (since, Counts::default()),
         };
         let over = now.saturating_duration_since(begun);
@@ -151,7 +166,16 @@ mod tests {
         assert_eq!(rate(2_750_000, 20).received_kbps, 1100);
         rates.sample(after(30), [(Of::Process, counts(5_250_000))]);
         assert_eq!(rate(5_250_000, 30).received_kbps, 2000);
-        rates.sample(after(40), []);
+        // Another one of the name, which began at 32 s.
+        let anew = |bytes, seconds| {
+            let (now, begun) = (after(seconds), after(32));
+            rates.view().rate(&Of::Process, begun, counts(bytes), now)
+        };
+        assert_eq!(anew(400_000, 36).received_kbps, 800);
+        rates.sample(after(40), [(Of::Process, counts(800_000))]);
+        // As many as the old one had.
+        assert_eq!(anew(5_600_000, 48).received_kbps, 2800);
+        rates.sample(after(50), []);
         assert!(rates.lock().is_empty(), "what is not there is forgotten");
     }
 }

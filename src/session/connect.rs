@@ -106,10 +106,16 @@ pub fn reconnects(command: &Command) -> bool {
     flags.is_some_and(|flags| flags % 2.0 == f64::from(caps_ex::RECONNECT))
 }
 
-/// A URL without what follows `?`, which may be a secret, and not longer than
-/// [`limits::MAX_SHOWN_URL`].
+/// A URL without what may be a secret: what follows `?`, and the user and password before the host; and
+/// not longer than [`limits::MAX_SHOWN_URL`].
 pub fn shown(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
+    let scheme = url.find("//").map_or(0, |at| at.saturating_add(2));
+    let (scheme, rest) = url.split_at(scheme);
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let path = rest.get(authority.len()..).unwrap_or_default();
+    let url = [scheme, host, path].concat();
     let fits =
         |&(at, character): &(usize, char)| at < limits::MAX_SHOWN_URL && !character.is_control();
     let characters = url.char_indices().take_while(fits);
@@ -121,9 +127,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_query_is_shown_and_no_more_than_a_bound() {
+    fn no_secret_is_shown_and_no_more_than_a_bound() {
         assert_eq!(shown("rtmp://a/live?key=1"), "rtmp://a/live");
         assert_eq!(shown("http://a/#key=1"), "http://a/");
+        for url in ["rtmp://me:secret@a/live", "rtmp://me@b:secret@a/live"] {
+            assert_eq!(shown(url), "rtmp://a/live");
+        }
+        assert_eq!(shown("me:secret@a/live@b"), "a/live@b");
         assert_eq!(shown("a\nb"), "a");
         let long = "ä".repeat(limits::MAX_SHOWN_URL);
         assert!(shown(&long).len() <= limits::MAX_SHOWN_URL + 1);

@@ -1,5 +1,6 @@
 //! Who is answered what.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
@@ -9,7 +10,7 @@ use srs_lite::limits;
 
 use crate::support::connection::End;
 use crate::support::eventually;
-use crate::support::http::Client;
+use crate::support::http::{Client, FlvPlayer, Response};
 use crate::support::peer::{play, publishing};
 use crate::support::server::Server;
 use crate::{CONFIG, ask, json, list};
@@ -86,18 +87,80 @@ fn pages_of_other_sites_read_if_they_may_and_never_kick() {
     let options = ask(at, "OPTIONS /api/v1/clients/x", "");
     let methods = options.field("Access-Control-Allow-Methods");
     assert_eq!(methods, Some("GET, HEAD, OPTIONS"));
-    // A name that somebody made lead here.
+    assert_eq!(by_name(at, "GET /api/v1/streams", "").status, 200);
+    assert_eq!(by_name(at, "DELETE /api/v1/clients/x", "").status, 403);
+}
+
+/// A request to a name that somebody made lead here.
+fn by_name(at: SocketAddr, what: &str, fields: &str) -> Response {
     let mut client = Client::open(at);
-    client.send("DELETE /api/v1/clients/x HTTP/1.1\r\nHost: evil.example\r\n\r\n");
-    assert_eq!(client.response(true).status, 403);
+    client.send(&format!(
+        "{what} HTTP/1.1\r\nHost: evil.example\r\n{fields}\r\n"
+    ));
+    client.response(true)
+}
+
+#[test]
+fn without_a_password_a_name_is_told_no_but_for_metrics() {
+    let server = Server::origin(CONFIG);
+    let at = server.api_address();
+    let mut publisher = publishing(server.address(), "a");
+    publisher.send_group(1, 5);
+    for what in [
+        "GET /",
+        "GET /srs-lite/page.js",
+        "GET /live/a.flv",
+        "GET /api/v1/streams",
+        "GET /api/v1/overview?all=1",
+        "DELETE /api/v1/clients/x",
+        "DELETE /metrics",
+    ] {
+        let response = by_name(at, what, "");
+        assert_eq!(response.status, 403, "{what}");
+        let reply: Value = serde_json::from_slice(&response.body).unwrap();
+        let why = reply["message"].as_str().unwrap();
+        assert!(why.contains("set [http_api.auth]"), "{why}");
+        assert_ne!(ask(at, what, "").status, 403, "{what}");
+    }
+    assert_eq!(by_name(at, "GET /metrics", "").status, 200);
+    // As health checks do; no browser does.
+    let mut client = Client::open(at);
+    client.send("GET /api/v1/versions HTTP/1.0\r\n\r\n");
+    assert_eq!(client.response(true).status, 200);
+}
+
+/// It asks for `a` and `b`.
+const AUTH: &str = "[http_api.auth]\nenabled = true\nusername = \"a\"\npassword = \"b\"\n";
+const LOGIN: &str = "Authorization: Basic YTpi\r\n";
+
+#[test]
+fn the_page_and_its_players_need_the_password() {
+    let server = Server::origin(&format!("{CONFIG}{AUTH}"));
+    let at = server.api_address();
+    let mut publisher = publishing(server.address(), "a");
+    publisher.send_group(1, 5);
+    for path in ["/", "/srs-lite/page.js", "/live/a.m3u8", "/live/a.flv"] {
+        assert_eq!(ask(at, &format!("GET {path}"), "").status, 401, "{path}");
+    }
+    // Without the page, `/` is not the list that the HTTP server has, which other sites may read.
+    let page = ask(at, "GET /", LOGIN);
+    let status = if cfg!(feature = "page") { 200 } else { 404 };
+    assert_eq!(page.status, status);
+    assert_eq!(page.field("Access-Control-Allow-Origin"), None);
+    let mut player = Client::open(at);
+    player.send(&format!(
+        "GET /live/a.flv HTTP/1.1\r\nHost: {at}\r\n{LOGIN}\r\n"
+    ));
+    assert_eq!(player.response(false).status, 200);
+    assert_eq!(player.take(3), b"FLV");
 }
 
 #[test]
 fn who_needs_a_password_is_asked_and_guesses_ten_times() {
-    let server = origin("[http_api.auth]\nenabled = true\nusername = \"a\"\npassword = \"b\"\n");
+    let server = origin(AUTH);
     let at = server.api_address();
     let with = |login: &str| ask(at, "GET /api/v1/streams", login);
-    let right = "Authorization: Basic YTpi\r\n";
+    let right = LOGIN;
     let asked = with("");
     assert_eq!(asked.status, 401);
     assert!(
@@ -108,6 +171,8 @@ fn who_needs_a_password_is_asked_and_guesses_ten_times() {
     );
     assert_eq!(with(right).status, 200);
     assert_eq!(ask(at, "GET /metrics", "").status, 401);
+    let named = by_name(at, "GET /api/v1/streams", right);
+    assert_eq!(named.status, 200);
     let deleted = |login| ask(at, "DELETE /api/v1/clients/x", login).status;
     assert_eq!((deleted(""), deleted(right)), (401, 404));
     for _ in 0..limits::MAX_WRONG_KEYS {
@@ -183,23 +248,38 @@ fn a_client_is_ended_and_no_other() {
     stays.frames_until(12);
 }
 
-/// Its own places: players do not lock it out, nor it them.
+/// Its own places: players do not lock it out, wherever they play, nor it them.
 #[test]
 fn the_api_has_places_of_its_own() {
-    let api = "[http_api]\nenabled = true\nlisten = \"127.0.0.1:0\"\n";
-    let server = Server::origin(&format!("max_connections = 2\n{api}"));
+    let most = limits::MAX_API_CONNECTIONS_PER_ADDRESS;
+    let players = most + 2;
+    let max = players * 4 / limits::HTTP_QUARTERS;
+    let server = Server::origin(&format!("max_connections = {max}\n{CONFIG}"));
     let at = server.api_address();
-    let _publishers = ["a", "b"].map(|name| publishing(server.address(), name));
-    assert_eq!(list(at, "streams").len(), 2);
+    let mut publisher = publishing(server.address(), "a");
+    publisher.send_group(1, 5);
+    // One that asks the API first, and one too many for it.
+    let mut asks = Client::open(at);
+    asks.send(&format!(
+        "GET /api/v1/versions HTTP/1.1\r\nHost: {at}\r\n\r\n"
+    ));
+    assert_eq!(asks.response(true).status, 200);
+    let mut plays = vec![FlvPlayer::asked(asks, "a.flv")];
+    plays.extend((1..players).map(|_| FlvPlayer::play(at, "a.flv")));
+    assert_eq!(list(at, "clients").len(), 1 + players);
+    assert_eq!(ask(at, "GET /live/a.flv", "").status, 503, "it is full");
+
     let mut clients = Vec::new();
     // The connection before is about to end.
-    eventually("all places are taken", || {
+    eventually("all places of an address are taken", || {
         let mut client = Client::open(at);
-        client.send("GET /api/v1/versions HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send(&format!(
+            "GET /api/v1/versions HTTP/1.1\r\nHost: {at}\r\n\r\n"
+        ));
         if client.response(true).status == 200 {
             clients.push(client);
         }
-        clients.len() == limits::MAX_API_CONNECTIONS
+        clients.len() == most
     });
     assert_eq!(ask(at, "GET /api/v1/versions", "").status, 503);
     drop(clients);
@@ -227,7 +307,7 @@ fn a_stop_does_not_wait_for_who_asks() {
                     let Ok(mut client) = std::panic::catch_unwind(|| Client::open(at)) else {
                         return;
                     };
-                    let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+                    let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\n\r\n");
                     for _ in 0..50 {
                         let answered =
                             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -3,25 +3,14 @@
 // policy forbids, fails it.
 //
 // TASK: { url, width, height, dark, scripts, native, wait, open, seconds, shot, play: { link, seconds }, kick }
-import { chromium } from "playwright-core";
+import { start } from "./chromium.js";
 
 const task = JSON.parse(process.argv[2]);
 
-const browser = await chromium.launchPersistentContext("profile", {
-  executablePath: "/usr/bin/chromium",
-  headless: true,
-  chromiumSandbox: false,
+const browser = await start({
   javaScriptEnabled: task.scripts ?? true,
   viewport: { width: task.width ?? 1280, height: task.height ?? 800 },
   colorScheme: task.dark ? "dark" : "light",
-  args: [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
 });
 setTimeout(() => fail("too slow"), ((task.seconds ?? 0) + (task.play?.seconds ?? 0)) * 1000 + 60_000);
 

@@ -1,24 +1,11 @@
 // node play.js PAGE SECONDS: opens PAGE (player.html?url=…) in Debian's Chromium and prints its
 // report twice a second, a line of "key=value" between tabs, until standard input closes, or for
 // SECONDS at most.
-import { chromium } from "playwright-core";
+import { start } from "./chromium.js";
 
 const [page_url, seconds] = process.argv.slice(2);
 
-const browser = await chromium.launchPersistentContext("profile", {
-  executablePath: "/usr/bin/chromium",
-  headless: true,
-  chromiumSandbox: false,
-  args: [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-  ],
-});
+const browser = await start({ args: ["--autoplay-policy=no-user-gesture-required"] });
 const page = browser.pages()[0] ?? (await browser.newPage());
 page.on("pageerror", (error) => console.error(error));
 page.on("console", (message) => console.error(message.text()));

@@ -51,7 +51,7 @@ impl Response {
 /// One `GET` on a connection of its own.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Response {
     let mut client = Client::open(address);
-    client.send(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+    client.send(&format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n"));
     client.response(true)
 }
 
@@ -147,7 +147,10 @@ impl FlvPlayer {
 
     /// The same on this connection.
     pub(crate) fn asked(mut client: Client, name: &str) -> Self {
-        client.send(&format!("GET /live/{name} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let host = client.socket.peer_addr().unwrap();
+        client.send(&format!(
+            "GET /live/{name} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+        ));
         let response = client.response(false);
         assert_eq!(response.status, 200, "{}", response.head);
         assert_eq!(response.field("Content-Type"), Some("video/x-flv"));

@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use log::info;
 use serde_json::{Map, Value, json};
@@ -97,16 +96,17 @@ impl HttpApi {
                 return Some(failed(403, 403));
             }
         }
+        if api.auth.is_none() && is_by_name(request) && !is_for_all(path.as_ref(), request, api) {
+            return Some(refused(BY_NAME));
+        }
         let Some(path) = path else {
+            // Without the page there is nothing: the list of streams is the HTTP server's.
+            let is_page = request.path == "/" && server.features.page.is_none();
             let is_ours = request.method == Method::Delete || request.path.starts_with("/api/");
-            return is_ours.then(|| failed(404, 404));
+            return (is_ours || is_page).then(|| failed(404, 404));
         };
         Some(match (request.method, &path) {
             (Method::Delete, Path::One(Things::Clients, id)) => {
-                // A page of another site, whose name leads to us by now, has a name for a host.
-                if api.auth.is_none() && !is_address(request.host) {
-                    return Some(failed(403, 403));
-                }
                 kick(server, id, Query::parse(request.query).all)
             }
             (Method::Delete | Method::Options, _) => {
@@ -173,9 +173,10 @@ fn kick(server: &Arc<Server>, client: &str, all: bool) -> Answer {
         let end = deadline(limits::SIBLING_OVERVIEW_DEADLINE);
         let mut others = siblings.others().into_iter();
         others.find(|other| {
-            let in_time = Instant::now() < end;
-            let kicked = || siblings.kick(other, client, server.next_id(), end);
-            in_time && kicked().unwrap_or(false)
+            // One that hangs does not hold up all others.
+            let until = deadline(limits::SIBLING_PATIENCE).min(end);
+            let kicked = siblings.kick(other, client, server.next_id(), until);
+            kicked.unwrap_or(false)
         })
     };
     if server.kick(client) || elsewhere().is_some() {
@@ -209,6 +210,11 @@ fn failed(status: u16, code: u32) -> Answer {
     answer(status, JSON, reply.to_string())
 }
 
+fn refused(why: &str) -> Answer {
+    let reply = json!({ "code": 403, "message": why });
+    answer(403, JSON, reply.to_string())
+}
+
 fn answer(status: u16, content_type: &str, body: String) -> Answer {
     let head = Head::private(status, now())
         .field("Content-Type", content_type)
@@ -221,10 +227,25 @@ fn answer(status: u16, content_type: &str, body: String) -> Answer {
     }
 }
 
-/// Whether a request was sent to an address, or to this machine by its own name for itself, and not to
-/// a name that somebody else may have given to it.
-fn is_address(host: Option<&str>) -> bool {
-    let host = host.unwrap_or_default();
+/// Why a request by a name is refused.
+const BY_NAME: &str = "no password is set, and this came to a name, which a page of another site \
+    could have made lead here: ask by an address or by localhost, or set [http_api.auth]";
+
+/// Whether a request was sent to a name that somebody else may have given to this machine. Every browser
+/// says to what.
+fn is_by_name(request: &Request<'_>) -> bool {
+    request.host.is_some_and(|host| !is_address(host))
+}
+
+/// Whether pages of other sites may read what is asked for, or it is what Prometheus reads, which mostly
+/// comes by name: nobody's address is in it.
+fn is_for_all(path: Option<&Path<'_>>, request: &Request<'_>, api: &config::HttpApi) -> bool {
+    let reads = matches!(request.method, Method::Get | Method::Head);
+    reads && path.is_some_and(|path| api.crossdomain || *path == Path::Metrics)
+}
+
+/// Whether it is an address, or this machine's own name for itself.
+fn is_address(host: &str) -> bool {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, port),
         _ => (host, ""),
@@ -261,7 +282,7 @@ mod tests {
             "localhost",
             "LocalHost:1985",
         ] {
-            assert!(is_address(Some(good)), "{good}");
+            assert!(is_address(good), "{good}");
         }
         for bad in [
             "",
@@ -274,8 +295,7 @@ mod tests {
             "[::1",
             "[evil]:1985",
         ] {
-            assert!(!is_address(Some(bad)), "{bad}");
+            assert!(!is_address(bad), "{bad}");
         }
-        assert!(!is_address(None));
     }
 }

@@ -4,6 +4,7 @@ use core::fmt::Write as _;
 
 use super::gather;
 use crate::config::DEFAULT_VHOST;
+use crate::limits;
 use crate::server::overview::{Overview, StreamView};
 use crate::server::siblings::Siblings;
 use crate::wire::codec::Video;
@@ -18,7 +19,8 @@ const SHOWN: usize = 24;
 /// Nobody runs.
 pub fn of_all(siblings: &Siblings) -> Result<String, String> {
     // Nobody names us: any number will do.
-    let overviews = gather::ask(siblings, || 0);
+    let patience = limits::SIBLING_OVERVIEW_DEADLINE;
+    let (overviews, _) = gather::ask(siblings, siblings.others(), patience, || 0);
     if overviews.is_empty() {
         return Err("no process runs, or none has an API".to_owned());
     }

@@ -68,12 +68,12 @@ fn list(peer: &Peer<'_>) -> Answer {
     let elsewhere = siblings.map(|all| all.published(limits::MAX_LISTED_STREAMS));
     if let Some(elsewhere) = elsewhere.filter(|streams| !streams.is_empty()) {
         page.push_str("<h1>Published to others that share the port</h1>\n<ul>\n");
-        for (path, holder) in elsewhere.iter().filter(|(path, _)| is_open(path)) {
+        for path in elsewhere.iter().filter(|path| is_open(path)) {
             let remux = of(path).remux;
             let path = escaped(path);
             let _ = match remux {
-                true => writeln!(page, "<li><a href=\"/{path}.flv\">{path}</a> {holder}"),
-                false => writeln!(page, "<li>{path} {holder}"),
+                true => writeln!(page, "<li><a href=\"/{path}.flv\">{path}</a>"),
+                false => writeln!(page, "<li>{path}"),
             };
         }
         page.push_str("</ul>\n");

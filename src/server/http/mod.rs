@@ -177,6 +177,12 @@ impl Peer<'_> {
             if let Some(answer) = answer.or_else(|| self.page(request, true)) {
                 return self.reply(request, answer);
             }
+            // Who plays has a place among players: the API's are for who asks it.
+            if let Err(no_room) = self.connection.move_to(Protocol::Http) {
+                let answer = Answer::text(503, &format!("no room for a player: {no_room}"));
+                self.server.shed(no_room);
+                return self.send(answer, request.keep_alive, request.method == Method::Head);
+            }
         }
         let config = self.server.config();
         let is_vhost = |name: &VhostName| config.vhosts.contains_key(name.as_str());

@@ -117,7 +117,7 @@ pub struct ClientView {
     pub app: String,
     /// Of the stream.
     pub name: String,
-    /// As it said in its `connect`, without a query string.
+    /// As it said in its `connect`, without what may be a secret.
     pub tc_url: String,
     /// The same.
     pub page_url: String,

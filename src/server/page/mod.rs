@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use self::assets::Asset;
+use crate::config::DEFAULT_VHOST;
 use crate::limits;
 use crate::server::Server;
-use crate::server::api::gather::overviews;
+use crate::server::api::gather;
 use crate::server::features::Page;
 use crate::server::http::{Answer, Body, now};
+use crate::server::overview::Overview;
+use crate::server::siblings::Holder;
 use crate::wire::http::Head;
 
 mod assets;
@@ -24,8 +27,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 #[derive(Debug, Default)]
 pub(super) struct LivePage {
     public: Made,
-    /// With clients.
+    /// With processes and clients.
     managing: Made,
+    silent: Mutex<Vec<Silent>>,
+}
+
+/// A sibling that did not answer.
+#[derive(Debug)]
+struct Silent {
+    holder: Holder,
+    /// Its number, or 0.
+    process: u32,
+    since: Instant,
 }
 
 /// When, and what.
@@ -52,7 +65,7 @@ impl LivePage {
             .take()
             .filter(|(at, _)| at.elapsed() < limits::PAGE_KEPT);
         let made = made.unwrap_or_else(|| {
-            let page = render(server, manages);
+            let page = self.render(server, manages);
             (Instant::now(), page)
         });
         let (_, page) = last.insert(made);
@@ -68,17 +81,49 @@ impl LivePage {
             body: Body::Bytes(page.clone().into_bytes()),
         }
     }
-}
 
-/// The page as it is now.
-fn render(server: &Arc<Server>, manages: bool) -> String {
-    let config = server.config();
-    let page = render::Page {
-        processes: &overviews(server, true),
-        remux: config.all_vhosts().any(|(_, vhost)| vhost.remux),
-        manages,
-    };
-    page.render()
+    /// The page as it is now.
+    fn render(&self, server: &Arc<Server>, manages: bool) -> String {
+        let config = server.config();
+        let remuxed = config.all_vhosts().filter(|(_, vhost)| vhost.remux);
+        let remuxed = remuxed.map(|(name, _)| name.unwrap_or(DEFAULT_VHOST));
+        let own = Overview::of(server);
+        let id = own.id.clone();
+        let mut processes = vec![own];
+        let silent = self.ask(server, &mut processes);
+        processes.sort_by(|one, other| (one.process, &one.id).cmp(&(other.process, &other.id)));
+        let page = render::Page {
+            own: &id,
+            processes: &processes,
+            silent: &silent,
+            remuxed: &remuxed.collect::<Vec<_>>(),
+            manages,
+        };
+        page.render()
+    }
+
+    /// Adds what siblings say; the numbers of those that say nothing. They are not asked again for a
+    /// while: the page is made of what is there.
+    fn ask(&self, server: &Server, processes: &mut Vec<Overview>) -> Vec<u32> {
+        let Some(siblings) = &server.siblings else {
+            return Vec::new();
+        };
+        let mut others = siblings.others();
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.retain(|one| {
+            one.since.elapsed() < limits::SIBLING_SILENCE && others.contains(&one.holder)
+        });
+        others.retain(|other| silent.iter().all(|one| one.holder != *other));
+        let next_id = || server.next_id();
+        let (mut said, mute) = gather::ask(siblings, others, limits::SIBLING_PATIENCE, next_id);
+        processes.append(&mut said);
+        silent.extend(mute.into_iter().map(|(holder, process)| Silent {
+            holder,
+            process,
+            since: Instant::now(),
+        }));
+        silent.iter().map(|one| one.process).collect()
+    }
 }
 
 fn asset(asset: &'static Asset) -> Answer {

@@ -12,11 +12,15 @@ use crate::server::overview::{Overview, StreamView};
 /// What the page is made of.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
-    /// Those that share the port, and first the one that answers.
+    /// The id of the process that answers.
+    pub(super) own: &'a str,
+    /// Those that share the port, by number.
     pub(super) processes: &'a [Overview],
-    /// Whether streams are served as HTTP-FLV.
-    pub(super) remux: bool,
-    /// Whether clients are shown, and can be ended.
+    /// Numbers of those that say nothing; 0 if that is not known.
+    pub(super) silent: &'a [u32],
+    /// Vhosts whose streams are served as HTTP-FLV.
+    pub(super) remuxed: &'a [&'a str],
+    /// Whether processes and clients are shown, and these can be ended.
     pub(super) manages: bool,
 }
 
@@ -43,7 +47,9 @@ impl Page<'_> {
             assets::HLS,
             assets::MPEGTS,
         )?;
-        self.write_processes(out)?;
+        if self.manages {
+            self.write_processes(out)?;
+        }
         self.write_streams(out)?;
         write!(
             out,
@@ -65,8 +71,8 @@ impl Page<'_> {
             "kbit/s out",
         ];
         begin_table(out, titles)?;
-        for (at, one) in self.processes.iter().enumerate() {
-            let note = if at == 0 {
+        for one in self.processes {
+            let note = if one.id == self.own {
                 "<small>made this page</small>"
             } else {
                 ""
@@ -84,6 +90,13 @@ impl Page<'_> {
             cell(out, "kbit/s out", Figure(one.sent_kbps))?;
             out.push_str("</tr>");
         }
+        for process in self.silent {
+            write!(
+                out,
+                "<tr id=\"silent-{process}\"><th scope=\"row\">{process}</th>\
+                 <td colspan=\"5\" class=\"bad\">does not answer</td></tr>"
+            )?;
+        }
         out.push_str("</tbody>\n</table>\n</section>\n");
         Ok(())
     }
@@ -98,13 +111,14 @@ impl Page<'_> {
             );
             return Ok(());
         }
+        let place = if self.manages { "Process" } else { "Source" };
         let titles = [
-            "Stream", "Process", "Up", "Video", "Audio", "kbit/s", "Players", "Dropped", "Watch",
+            "Stream", place, "Up", "Video", "Audio", "kbit/s", "Players", "Dropped", "Watch",
         ];
         begin_table(out, titles)?;
         let mut clients = limits::MAX_LISTED_CLIENTS;
         for row in rows.values().take(limits::MAX_LISTED_STREAMS) {
-            row.write(out, self.remux)?;
+            row.write(out, self)?;
             if self.manages {
                 row.write_clients(out, &mut clients)?;
             }
@@ -232,10 +246,16 @@ mod tests {
     }
 
     fn page(processes: &[Overview]) -> String {
+        page_for(true, processes)
+    }
+
+    fn page_for(manages: bool, processes: &[Overview]) -> String {
         let page = Page {
+            own: "id12",
             processes,
-            remux: true,
-            manages: true,
+            silent: &[13],
+            remuxed: &[DEFAULT_VHOST, "one.example"],
+            manages,
         };
         page.render()
     }
@@ -330,7 +350,9 @@ mod tests {
     fn vhosts_are_told_apart() {
         let page = page(&[process(
             1,
-            vec![stream(DEFAULT_VHOST, "a"), stream("one.example", "a")],
+            ["one.example", "two.example", DEFAULT_VHOST]
+                .map(|vhost| stream(vhost, "a"))
+                .into(),
         )]);
         assert!(page.contains("href=\"/live/a.flv\""), "{page}");
         assert!(
@@ -338,6 +360,40 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("<th scope=\"row\">one.example/live/a</th>"));
+        assert!(page.contains("<th scope=\"row\">two.example/live/a</th>"));
+        assert_eq!(page.matches(".flv").count(), 2, "{page}");
+    }
+
+    #[test]
+    fn a_viewer_sees_no_processes_and_no_addresses() {
+        let at = |at: Option<&str>| LinkView {
+            at: at.map(str::to_owned),
+        };
+        let fetched = StreamView {
+            pull: Some(at(Some("origin 10.0.0.1:1935"))),
+            ..stream(DEFAULT_VHOST, "fetched")
+        };
+        let sought = StreamView {
+            forward: Some(at(None)),
+            ..stream(DEFAULT_VHOST, "sought")
+        };
+        let streams = vec![fetched, sought, stream(DEFAULT_VHOST, "own")];
+        let processes = [process(12, streams), process(14, Vec::new())];
+        let [managing, public] = [true, false].map(|manages| page_for(manages, &processes));
+        for known in [
+            "10.0.0.1",
+            ">12<small>made this page",
+            ">13</th>",
+            "does not answer",
+            "id=\"id14\"",
+            "<summary>",
+        ] {
+            assert!(managing.contains(known), "{known}: {managing}");
+            assert!(!public.contains(known), "{known}: {public}");
+        }
+        for source in ["an origin", "no origin yet", "this server"] {
+            assert_eq!(public.matches(source).count(), 1, "{source}: {public}");
+        }
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use core::fmt::{self, Display, Write as _};
 
-use super::render::{Escaped, Figure, Up, begin_table, cell};
+use super::render::{Escaped, Figure, Page, Up, begin_table, cell};
 use crate::config::DEFAULT_VHOST;
-use crate::server::overview::{Overview, StreamView};
+use crate::server::overview::{LinkView, Overview, StreamView};
 
 /// A stream, at the processes that have it.
 #[derive(Debug)]
@@ -37,21 +37,25 @@ impl<'a> Row<'a> {
         self.others.push((process, stream));
     }
 
-    /// The row. `remux`: it can be had as HTTP-FLV.
-    pub(super) fn write(&self, out: &mut String, remux: bool) -> fmt::Result {
+    /// The row.
+    pub(super) fn write(&self, out: &mut String, page: &Page<'_>) -> fmt::Result {
         let stream = self.stream;
         let path = Path(stream);
         write!(
             out,
             "<tr id=\"stream-{path}\"><th scope=\"row\">{path}</th>"
         )?;
-        self.write_where(out)?;
+        if page.manages {
+            self.write_where(out)?;
+        } else {
+            cell(out, "Source", self.source())?;
+        }
         cell(out, "Up", Up(stream.live.unwrap_or_default()))?;
         write_media(out, stream)?;
         cell(out, "kbit/s", Figure(stream.received_kbps))?;
         cell(out, "Players", Figure(self.sum(|stream| stream.players)))?;
         cell(out, "Dropped", self.sum(|stream| stream.skipped))?;
-        self.write_links(out, remux)?;
+        self.write_links(out, page.remuxed.contains(&&*stream.vhost))?;
         out.push_str("</tr>");
         Ok(())
     }
@@ -64,6 +68,21 @@ impl<'a> Row<'a> {
     fn sum(&self, of: impl Fn(&StreamView) -> u64) -> u64 {
         self.all()
             .fold(0, |sum, (_, stream)| sum.saturating_add(of(stream)))
+    }
+
+    /// What a viewer may know of where it comes from.
+    fn source(&self) -> &'static str {
+        let links = [&self.stream.pull, &self.stream.forward];
+        let is_sought = |link: &LinkView| link.at.is_none();
+        let is_origins =
+            |link: &LinkView| link.at.as_ref().is_some_and(|at| at.starts_with("origin "));
+        if links.into_iter().flatten().any(is_sought) {
+            "<small class=\"bad\">no origin yet</small>"
+        } else if self.stream.pull.as_ref().is_some_and(is_origins) {
+            "an origin"
+        } else {
+            "this server"
+        }
     }
 
     fn write_where(&self, out: &mut String) -> fmt::Result {
@@ -88,7 +107,7 @@ impl<'a> Row<'a> {
         Ok(())
     }
 
-    /// How a browser can play it.
+    /// How a browser can play it. `remux`: as HTTP-FLV, too.
     fn write_links(&self, out: &mut String, remux: bool) -> fmt::Result {
         out.push_str("<td data-title=\"Watch\"><div>");
         let hls = self.all().filter_map(|(_, stream)| stream.hls).max();

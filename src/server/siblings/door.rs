@@ -12,7 +12,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::run_dir::{RunDirError, Secret};
 use super::{Holder, Siblings};
 use crate::limits;
-use crate::server::connection::{Connection, deadline};
+use crate::server::connection::{Connection, deadline, remaining};
 use crate::server::handshake::Until;
 use crate::server::log::escape;
 use crate::server::port::{Listener, NOWHERE, Protocol};
@@ -70,7 +70,8 @@ impl Siblings {
     ///
     /// It is gone, or does not open.
     pub fn visit(&self, holder: &Holder, id: u64) -> io::Result<Connection> {
-        self.knock(holder, id, &[PLAY])
+        let until = deadline(limits::SIBLING_CONNECT_DEADLINE);
+        self.knock(holder, id, &[PLAY], until)
     }
 
     /// Has a sibling give up the stream at `path`.
@@ -94,27 +95,13 @@ impl Siblings {
         Ok(self.ask_about(KICK, client, (holder, id), until)? == DONE)
     }
 
-    /// What a sibling says of itself.
+    /// Asks a sibling what it says of itself; [`overview`] reads the answer.
     ///
     /// # Errors
     ///
-    /// It is gone, does not say so until `until`, or has no API.
-    pub fn overview(&self, holder: &Holder, id: u64, until: Instant) -> io::Result<Vec<u8>> {
-        let connection = self.knock(holder, id, &[OVERVIEW])?;
-        let mut peer = Until(&connection, until);
-        let mut length = [0; 4];
-        peer.read_exact(&mut length)?;
-        let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
-        if length > limits::MAX_OVERVIEW_BYTES {
-            return Err(ErrorKind::FileTooLarge.into());
-        }
-        let mut said = Vec::new();
-        peer.take(u64::try_from(length).map_err(io::Error::other)?)
-            .read_to_end(&mut said)?;
-        if said.len() < length {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        Ok(said)
+    /// It is gone, or does not take the question until `until`.
+    pub fn ask_overview(&self, holder: &Holder, id: u64, until: Instant) -> io::Result<Connection> {
+        self.knock(holder, id, &[OVERVIEW], until)
     }
 
     /// Asks for something with a name; the answer.
@@ -127,25 +114,54 @@ impl Siblings {
     ) -> io::Result<u8> {
         let length = u16::try_from(name.len()).map_err(io::Error::other)?;
         let request = [&[errand], &length.to_be_bytes()[..], name.as_bytes()].concat();
-        let connection = self.knock(holder, id, &request)?;
+        let connection = self.knock(holder, id, &request, until)?;
         let mut answer = [0];
         Until(&connection, until).read_exact(&mut answer)?;
         let [answer] = answer;
         Ok(answer)
     }
 
-    fn knock(&self, holder: &Holder, id: u64, request: &[u8]) -> io::Result<Connection> {
+    fn knock(
+        &self,
+        holder: &Holder,
+        id: u64,
+        request: &[u8],
+        until: Instant,
+    ) -> io::Result<Connection> {
+        let until = until.min(deadline(limits::SIBLING_CONNECT_DEADLINE));
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         // Until its queue has room; and then for what we send.
-        socket.set_write_timeout(Some(limits::SIBLING_CONNECT_DEADLINE))?;
+        socket.set_write_timeout(Some(remaining(until)?))?;
         socket.set_send_buffer_size(limits::SOCKET_SEND_BYTES)?;
         socket.connect(&SockAddr::unix(self.directory.file(&door(&holder.id)))?)?;
         let total = Arc::clone(&self.traffic);
         let connection = Connection::new(id, socket, NOWHERE, Protocol::Sibling, total, None);
         let request = [&self.secret[..], request].concat();
-        connection.write(&request, deadline(limits::SIBLING_CONNECT_DEADLINE))?;
+        connection.write(&request, until)?;
         Ok(connection)
     }
+}
+
+/// What a sibling says of itself that was asked for that over this connection.
+///
+/// # Errors
+///
+/// It is gone, does not say so until `until`, or has no API.
+pub fn overview(asked: &Connection, until: Instant) -> io::Result<Vec<u8>> {
+    let mut peer = Until(asked, until);
+    let mut length = [0; 4];
+    peer.read_exact(&mut length)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
+    if length > limits::MAX_OVERVIEW_BYTES {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
+    let mut said = Vec::new();
+    peer.take(u64::try_from(length).map_err(io::Error::other)?)
+        .read_to_end(&mut said)?;
+    if said.len() < length {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    Ok(said)
 }
 
 /// The file of the door of the process of this id.

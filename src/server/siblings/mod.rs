@@ -265,8 +265,8 @@ impl Siblings {
         ids.map(|id| Holder { id, process: 0 }).collect()
     }
 
-    /// Paths of streams that are published to others, and to whom, in order, at most so many.
-    pub fn published(&self, most: usize) -> Vec<(String, Holder)> {
+    /// Paths of streams that are published to others, in order, at most so many.
+    pub fn published(&self, most: usize) -> Vec<String> {
         let mut published = Vec::new();
         let files = self.directory.names();
         for file in files.filter(|file| file.ends_with(".stream")) {
@@ -276,10 +276,10 @@ impl Siblings {
             let text = self.directory.read(&file).unwrap_or_default();
             let path = parse(&text)
                 .and_then(|(name, _)| name.strip_prefix(Hold::Publish.name("").as_str()));
-            let holder = path.and_then(|path| self.holder(Hold::Publish, path));
-            published.extend(path.map(str::to_owned).zip(holder));
+            let path = path.filter(|path| self.holder(Hold::Publish, path).is_some());
+            published.extend(path.map(str::to_owned));
         }
-        published.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        published.sort_unstable();
         published
     }
 

@@ -218,8 +218,7 @@ async function kick(button) {
   const answer = await fetch(button.dataset.kick, { method: "DELETE" }).catch(() => ({ ok: false }));
   button.disabled = false;
   await look();
-  if (answer.status === 403) state.textContent = "Refused. Without a login, open this page by the server's address, not its name.";
-  else if (!answer.ok) state.textContent = "This client could not be ended.";
+  if (!answer.ok) state.textContent = "This client could not be ended.";
 }
 
 document.addEventListener("click", (event) => {
