@@ -216,6 +216,32 @@ fn streams_of_two_vhosts_do_not_mix() {
     }
 }
 
+/// Nobody may say any more who plays them. Files that no stream wrote lie the same way, and are served.
+#[test]
+fn files_of_a_vhost_that_is_gone_are_not_served() {
+    let server = Server::start(CONFIG);
+    let mut publisher = publish(&server, "rtmp://a.test/live", "live", "x").unwrap();
+    send(&mut publisher, 3000..8000);
+    let html = server.directory().join("html");
+    let file = html.join("a.test/live/x.m3u8");
+    eventually("HLS of a.test", || file.exists());
+    let text = fs::read_to_string(&file).unwrap();
+    let segment = text.lines().find(|line| !line.starts_with('#')).unwrap();
+    for name in ["x.m3u8", segment] {
+        let file = html.join("other/live").join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::copy(html.join("a.test/live").join(name), file).unwrap();
+    }
+    let gone = CONFIG.replace("a.test", "c.test");
+    server.reload(&gone, "SIGHUP: changed");
+    for (path, status) in [("a.test", 404), ("A.test", 404), ("other", 200)] {
+        for name in ["x.m3u8", segment] {
+            let path = format!("/{path}/live/{name}");
+            assert_eq!(ask(&server, "h", &path).status, status, "{path}");
+        }
+    }
+}
+
 #[test]
 fn a_vhost_has_what_its_blocks_say() {
     let server = Server::start(CONFIG);
