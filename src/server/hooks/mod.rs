@@ -51,11 +51,8 @@ impl Hooks for WebHooks {
         let notes = notes(server, &subject, hooks, visitor);
         let until = deadline(limits::HOOK_DEADLINE);
         let action = subject.action();
-        let mut turn = None;
         for (asked, note) in notes.enumerate() {
-            if turn.is_none() {
-                turn = self.turns.take(until, has_left);
-            }
+            let turn = self.turns.take(&note.url.address, until, has_left);
             let failure = match &turn {
                 Some(_) => self.asker.ask(server, &note, until, has_left),
                 None => Some(Failure {
