@@ -181,14 +181,18 @@ fn a_connection_can_be_refused() {
     );
 }
 
-/// A server that is down refuses, at once, and the log says so once.
+/// A server that is down refuses, at once, and the log says so once; of one that the file has no more
+/// nothing is remembered.
 #[test]
 fn down_is_no() {
     let port = port::dead();
-    let url = format!("http://{}/a?token=hidden", port.address());
-    let server = Server::origin(&format!(
-        "[http_hooks]\nenabled = true\non_publish = \"{url}\"\n"
-    ));
+    let config = |path: &str| {
+        let url = format!("http://{}/{path}?token=hidden", port.address());
+        format!(
+            "listen = \"127.0.0.1:0\"\nhttp_hooks.enabled = true\nhttp_hooks.on_publish = \"{url}\"\n"
+        )
+    };
+    let server = Server::start(&config("a"));
     for _ in 0..5 {
         let why = refused(&server, "a");
         assert!(
@@ -199,6 +203,11 @@ fn down_is_no() {
     let line = server.wait_log("on_publish at http://");
     assert!(line.contains("/a: it cannot be reached"), "{line}");
     assert_eq!(server.count_log("on_publish at http://"), 1);
+    for path in ["b", "a"] {
+        server.reload(&config(path), "SIGHUP: changed: http_hooks.on_publish");
+        refused(&server, "a");
+    }
+    server.wait_log_times("/a: it cannot be reached", 2);
     assert_eq!(server.count_log("hidden"), 0);
     server.stop();
 }

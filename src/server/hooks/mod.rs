@@ -62,7 +62,7 @@ impl Hooks for WebHooks {
             };
             if let Some(Failure { kind, why }) = failure {
                 if kind != Kind::Refused && !has_left() {
-                    self.asker.complain(&note, &why);
+                    self.asker.complain(server, &note, &why);
                 }
                 return Err(No {
                     why: format!("{action} did not say yes: {why}"),
@@ -104,7 +104,7 @@ fn notes<'h>(
 #[derive(Debug, Default)]
 struct Asker {
     resolver: Resolver,
-    /// Hooks that did not take a question. As many as there are in the configuration.
+    /// Hooks that did not take a question. As many as there are in the configuration, and one.
     failing: Mutex<HashMap<HookUrl, Rarely>>,
 }
 
@@ -126,8 +126,16 @@ impl Asker {
     }
 
     /// Says, now and then, that a hook is not as it should be.
-    fn complain(&self, note: &Note, why: &str) {
+    fn complain(&self, server: &Server, note: &Note, why: &str) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !failing.contains_key(&note.url) {
+            let config = server.config();
+            let is_known = |url: &HookUrl| {
+                let mut vhosts = config.all_vhosts();
+                vhosts.any(|(_, vhost)| vhost.http_hooks.has(url))
+            };
+            failing.retain(|url, _| is_known(url));
+        }
         let rarely = failing.entry(note.url.clone()).or_default();
         if let Some(others) = rarely.count(Instant::now()) {
             let (action, url) = (note.action, &note.url);
