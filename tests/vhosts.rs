@@ -15,17 +15,13 @@ use support::origin::Origin;
 use support::peer::{Player, Publisher, play, publish_with};
 use support::server::Server;
 
-const CONFIG: &str = "
-listen = \"127.0.0.1:0\"
+const CONFIG: &str = concat!(
+    "listen = \"127.0.0.1:0\"
 [play]
 play_wait = 0.2
-[http_server]
-enabled = true
-listen = \"127.0.0.1:0\"
-dir = \"html\"
-[http_remux]
-enabled = true
-[hls]
+",
+    include_str!("support/http.conf"),
+    "[hls]
 enabled = true
 hls_path = \"html\"
 hls_fragment = 1
@@ -40,7 +36,8 @@ hls.enabled = false
 http_remux.enabled = false
 [vhost.\"off.test\"]
 enabled = false
-";
+"
+);
 
 fn publish(server: &Server, url: &str, app: &str, name: &str) -> Result<Publisher, Status> {
     let mut publisher = publish_with(server.address(), app, name, &[("tcUrl", url.into())])?;
