@@ -441,6 +441,9 @@ pub const MAX_HOOK_ANSWER: usize = 16 * 1024;
 /// Hooks that are asked at a time; more wait for their turn, within [`HOOK_DEADLINE`].
 pub const MAX_HOOK_ASKS: usize = 64;
 
+/// So many of these at one server: a slow one leaves the rest to the hooks of other vhosts.
+pub const MAX_HOOK_ASKS_EACH: usize = 32;
+
 /// Threads that tell one hook's server about what has happened. What a peer did is told by one, in
 /// order.
 pub const HOOK_LANES: u64 = 4;

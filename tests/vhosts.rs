@@ -14,18 +14,15 @@ use support::media;
 use support::origin::Origin;
 use support::peer::{Player, Publisher, play, publish_with};
 use support::server::Server;
+use support::siblings::Meeting;
 
-const CONFIG: &str = "
-listen = \"127.0.0.1:0\"
+const CONFIG: &str = concat!(
+    "listen = \"127.0.0.1:0\"
 [play]
 play_wait = 0.2
-[http_server]
-enabled = true
-listen = \"127.0.0.1:0\"
-dir = \"html\"
-[http_remux]
-enabled = true
-[hls]
+",
+    include_str!("support/http.conf"),
+    "[hls]
 enabled = true
 hls_path = \"html\"
 hls_fragment = 1
@@ -40,7 +37,8 @@ hls.enabled = false
 http_remux.enabled = false
 [vhost.\"off.test\"]
 enabled = false
-";
+"
+);
 
 fn publish(server: &Server, url: &str, app: &str, name: &str) -> Result<Publisher, Status> {
     let mut publisher = publish_with(server.address(), app, name, &[("tcUrl", url.into())])?;
@@ -216,6 +214,32 @@ fn streams_of_two_vhosts_do_not_mix() {
     }
 }
 
+/// Nobody may say any more who plays them. Files that no stream wrote lie the same way, and are served.
+#[test]
+fn files_of_a_vhost_that_is_gone_are_not_served() {
+    let server = Server::start(CONFIG);
+    let mut publisher = publish(&server, "rtmp://a.test/live", "live", "x").unwrap();
+    send(&mut publisher, 3000..8000);
+    let html = server.directory().join("html");
+    let file = html.join("a.test/live/x.m3u8");
+    eventually("HLS of a.test", || file.exists());
+    let text = fs::read_to_string(&file).unwrap();
+    let segment = text.lines().find(|line| !line.starts_with('#')).unwrap();
+    for name in ["x.m3u8", segment] {
+        let file = html.join("other/live").join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::copy(html.join("a.test/live").join(name), file).unwrap();
+    }
+    let gone = CONFIG.replace("a.test", "c.test");
+    server.reload(&gone, "SIGHUP: changed");
+    for (path, status) in [("a.test", 404), ("A.test", 404), ("other", 200)] {
+        for name in ["x.m3u8", segment] {
+            let path = format!("/{path}/live/{name}");
+            assert_eq!(ask(&server, "h", &path).status, status, "{path}");
+        }
+    }
+}
+
 #[test]
 fn a_vhost_has_what_its_blocks_say() {
     let server = Server::start(CONFIG);
@@ -228,6 +252,44 @@ fn a_vhost_has_what_its_blocks_say() {
     assert!(publish(&server, "rtmp://h/live", "live", "x").is_err());
     assert_eq!(ask(&server, "b.test", "/live/x.flv").status, 404);
     assert!(!server.directory().join("html/b.test").exists());
+}
+
+/// Of two that end at the same time, only that of the vhost that says so.
+#[test]
+fn a_vhost_says_when_its_files_go() {
+    let more = "[vhost.\"c.test\".hls]\nhls_dispose = 1\n";
+    let server = Server::start(&format!("{CONFIG}{more}"));
+    let html = server.directory().join("html");
+    let [stays, goes] = [("h", "live"), ("c.test", "c.test/live")].map(|(host, directory)| {
+        let mut publisher = publish(&server, &format!("rtmp://{host}/live"), "live", "x").unwrap();
+        send(&mut publisher, 3000..6000);
+        let playlist = html.join(directory).join("x.m3u8");
+        eventually("a playlist", || playlist.exists());
+        playlist
+    });
+    eventually("it goes", || !goes.exists());
+    assert!(stays.exists());
+}
+
+/// Two processes that share a port: each publishes a `live/x`, and plays that of the other by its vhost.
+#[test]
+fn siblings_keep_vhosts_apart() {
+    let meeting = Meeting::new();
+    let [one, other] = meeting.servers("[vhost.\"a.test\"]\n");
+    let urls = ["rtmp://a.test/live", "rtmp://h/live"];
+    let mut own = publish(&one, urls[0], "live", "x").unwrap();
+    own.send_group(100, 3);
+    own.await_read();
+    let _default = publish(&other, urls[1], "live", "x").unwrap();
+    for server in [&one, &other] {
+        let numbers = urls.map(|url| plays(server, url, "x"));
+        assert_eq!(numbers, [Ok(100), Ok(1)]);
+        for url in urls {
+            let refused = publish(server, url, "live", "x").unwrap_err();
+            let why = &refused.description;
+            assert!(why.contains("somebody else publishes"), "{why}");
+        }
+    }
 }
 
 /// What an origin is asked for by an edge, without what the client said in its query.

@@ -27,6 +27,16 @@ pub struct HttpHooks {
     pub on_hls: Vec<HookUrl>,
 }
 
+impl HttpHooks {
+    /// Whether this one is asked or told anything.
+    pub fn has(&self, url: &HookUrl) -> bool {
+        let asked = [&self.on_connect, &self.on_publish, &self.on_play];
+        let told = [&self.on_close, &self.on_unpublish, &self.on_stop];
+        let mut lists = asked.into_iter().chain(told).chain([&self.on_hls]);
+        lists.any(|urls| urls.contains(url))
+    }
+}
+
 /// `http://host[:port][/path][?query]`.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct HookUrl {

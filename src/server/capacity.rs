@@ -77,9 +77,8 @@ pub struct Allowed {
     pub reason: Option<Reason>,
 }
 
-/// As many of the configured connections as the system was found to allow; warns if these are fewer.
+/// As many of the configured connections as the system was found to allow.
 pub fn allow(mut found: Found, config: &Config) -> Allowed {
-    let wanted = config.max_connections;
     let mut vhosts = config.all_vhosts();
     let only_sockets = config.run_dir == RunDir::Nowhere
         && config.http_server.is_none()
@@ -94,12 +93,7 @@ pub fn allow(mut found: Found, config: &Config) -> Allowed {
         .and_then(|bytes| u64::try_from(bytes).ok())
         // The kernel's buffers need a quarter.
         .or_else(|| found.memory.map(|bytes| bytes.saturating_sub(bytes >> 2)));
-    let allowed = allowed(&found, wanted, files);
-    if let Some(reason) = allowed.reason {
-        let connections = allowed.connections;
-        log::warn!("max_connections lowered from {wanted} to {connections}: {reason}");
-    }
-    allowed
+    allowed(&found, config.max_connections, files)
 }
 
 /// What these limits allow, if a connection takes so many descriptors.

@@ -62,8 +62,8 @@ mod tests {
     }
 
     impl Site {
-        fn start() -> Self {
-            let config = Config::parse("listen = 1", "test").unwrap();
+        fn start(more: &str) -> Self {
+            let config = Config::parse(&format!("listen = 1\n{more}"), "test").unwrap();
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             let address = listener.local_addr().unwrap();
             let options = socket2::SockRef::from(&listener);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_panic_harms_one_stream_only() {
-        let site = Site::start();
+        let site = Site::start("");
         let [x, y] = ["x", "y"].map(|name| site.open(Purpose::Publish, name));
         let [mut at_x, mut at_y] = ["x", "y"].map(|name| site.open(Purpose::Play, name));
         publish(&x, 1);
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_sender_that_cannot_start_costs_its_player_only() {
-        let site = Site::start();
+        let site = Site::start("");
         let x = site.open(Purpose::Publish, "start");
         publish(&x, 1);
         arm(Place::Start, "live/start");
@@ -207,6 +207,52 @@ mod tests {
         let x = site.open(Purpose::Publish, "start");
         publish(&x, 3);
         assert_eq!(next(&mut player), Some(3), "from another publisher");
+        site.running.stop();
+    }
+
+    /// Answers so many requests of a hook with yes; the actions that these were about.
+    #[cfg(feature = "hooks")]
+    fn heard(hook: &TcpListener, count: usize) -> Vec<String> {
+        use std::io::{Read, Write};
+
+        let options = socket2::SockRef::from(hook);
+        let far = Some(Duration::from_secs(20));
+        options.set_read_timeout(far).unwrap();
+        let request = || {
+            let (mut socket, _) = hook.accept().unwrap();
+            let mut text = String::new();
+            let mut buffer = [0; 4096];
+            while !text.ends_with('}') {
+                let length = socket.read(&mut buffer).unwrap();
+                text.push_str(str::from_utf8(&buffer[..length]).unwrap());
+            }
+            socket.write_all(b"HTTP/1.0 200 OK\r\n\r\n0").unwrap();
+            let (_, action) = text.split_once("\"action\":\"").unwrap();
+            action.split('"').next().unwrap().to_owned()
+        };
+        (0..count).map(|_| request()).collect()
+    }
+
+    #[cfg(feature = "hooks")]
+    #[test]
+    fn hooks_hear_of_the_end_of_a_publisher_whose_thread_panics() {
+        let hook = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let actions = ["on_connect", "on_publish", "on_unpublish", "on_close"];
+        let url = format!("http://{}/", hook.local_addr().unwrap());
+        let line = |action| format!("http_hooks.{action} = \"{url}\"\n");
+        let lines: String = actions.map(line).concat();
+        let site = Site::start(&format!("http_hooks.enabled = true\n{lines}"));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                // The second time the name is free again.
+                let asked = scope.spawn(|| heard(&hook, 2));
+                let publisher = site.open(Purpose::Publish, "hooks");
+                assert_eq!(asked.join().unwrap(), actions[..2]);
+                arm(Place::Publisher, "live/hooks");
+                publish(&publisher, 1);
+                assert_eq!(heard(&hook, 2), actions[2..]);
+            }
+        });
         site.running.stop();
     }
 }

@@ -161,6 +161,11 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// The name of the vhost that is visited, if it is not the default one.
+    pub fn vhost(&self) -> Option<&str> {
+        self.visitor.vhost()
+    }
+
     /// Says what the visitor did.
     pub fn tell(&self, event: &Event) {
         if let Some(hooks) = &self.server.features.hooks {

@@ -105,6 +105,8 @@ pub struct Server {
     draining: AtomicBool,
     /// For what peers send.
     pub budget: Arc<Budget>,
+    /// How often that can be held at a time.
+    copies: AtomicUsize,
     /// Who came with wrong keys.
     gate: Gate,
     /// Connections that were closed for want of room.
@@ -158,6 +160,7 @@ pub fn start(
     let addresses = rtmp.map(|at| at.address).collect();
     let edge = Edge::new(&config, addresses);
     let (most, per_address) = (config.max_connections, config.connections_per_address());
+    let copies = copies(&config);
     let config = Current::new(config);
     let keeps = config.clone();
     let registry = Registry::new(move |path| keeps.get().vhost(vhost_of(path)).play.group_frames());
@@ -179,6 +182,7 @@ pub fn start(
         stopping: AtomicBool::new(false),
         draining: AtomicBool::new(false),
         budget: Arc::new(Budget::new(allowed.budget)),
+        copies: AtomicUsize::new(copies),
         gate: Gate::default(),
         shed: Rarely::default(),
         since: Instant::now(),
@@ -190,6 +194,12 @@ pub fn start(
     let listeners = listeners.collect::<Result<_, _>>()?;
     look_after(&server).map_err(StartError)?;
     Ok(Running { server, listeners })
+}
+
+/// A message is held as it came, as chunks, and as an FLV tag if there may be players of these.
+fn copies(config: &Config) -> usize {
+    let remux = config.all_vhosts().any(|(_, vhost)| vhost.remux);
+    if remux { 3 } else { 2 }
 }
 
 /// Accepts at `socket` from now on.
@@ -259,6 +269,7 @@ impl Running {
             .connections
             .allow(config.max_connections, per_address);
         server.budget.set(allowed.budget);
+        server.copies.store(copies(&config), Ordering::Relaxed);
         server.config.set(config);
     }
 
@@ -422,12 +433,9 @@ impl Server {
         self.gate.check(&vhost.security, who, (app, name), queries)
     }
 
-    /// Takes from the budget what a message of a stream with a body of `length` bytes will need: as it
-    /// came, as chunks, and as an FLV tag if there may be players of these.
+    /// Takes from the budget what a message of a stream with a body of `length` bytes will need.
     pub fn charge(&self, length: usize) -> Option<Charge> {
-        let remux = self.config().all_vhosts().any(|(_, vhost)| vhost.remux);
-        let copies = if remux { 3 } else { 2 };
-        let bytes = length.saturating_mul(copies);
+        let bytes = length.saturating_mul(self.copies.load(Ordering::Relaxed));
         self.budget
             .take(bytes.saturating_add(limits::FRAME_OVERHEAD))
     }

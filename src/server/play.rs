@@ -42,9 +42,12 @@ pub fn begin(peer: &mut Peer, request: &StreamRequest) -> Result<Done, Connectio
     let (server, connection) = (Arc::clone(&peer.server), Arc::clone(&peer.connection));
     let is_ours = via.coworker || connection.protocol == Protocol::Sibling;
     let from = peer.session.introduction().clone();
-    let found = match find(&server, &connection, (&from, request), via, || {
-        peer.has_left()
-    }) {
+    let visited = peer.visit(Some(request)).map_err(Denied::Forbidden);
+    let found = visited.and_then(|()| {
+        let has_left = || peer.has_left();
+        find(&server, &connection, (&from, request), via, has_left)
+    });
+    let found = match found {
         Ok(found) => found,
         Err(denied) => {
             let why = denied.why();

@@ -15,6 +15,8 @@ pub struct Source {
     path: PathBuf,
     values: Values,
     found: Found,
+    /// What was said of `max_connections`.
+    lowered: Option<String>,
 }
 
 impl Source {
@@ -25,24 +27,32 @@ impl Source {
     /// Its first mistake, or why it cannot be read.
     pub fn open(path: PathBuf) -> Result<(Self, Config), ConfigError> {
         let (config, values) = Config::load_values(&path)?;
-        let found = Found::default();
         let source = Self {
             path,
             values,
-            found,
+            found: Found::default(),
+            lowered: None,
         };
         Ok((source, config))
     }
 
-    /// Sees what the system allows, and lowers `config` to that.
+    /// Sees what the system allows, and lowers `config` to that, with a warning.
     pub fn allow(&mut self, config: &mut Config) -> Allowed {
         self.found = capacity::find();
         self.allowed(config)
     }
 
-    fn allowed(&self, config: &mut Config) -> Allowed {
+    fn allowed(&mut self, config: &mut Config) -> Allowed {
         let allowed = capacity::allow(self.found, config);
-        config.max_connections = allowed.connections;
+        let (wanted, connections) = (config.max_connections, allowed.connections);
+        let lowered = allowed.reason.map(|reason| {
+            format!("max_connections lowered from {wanted} to {connections}: {reason}")
+        });
+        if let Some(lowered) = lowered.as_ref().filter(|_| lowered != self.lowered) {
+            warn!("{lowered}");
+        }
+        self.lowered = lowered;
+        config.max_connections = connections;
         allowed
     }
 

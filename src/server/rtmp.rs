@@ -65,8 +65,8 @@ pub struct Peer {
     /// Replies that are not written yet.
     outbox: BytesMut,
     publication: Option<Publication>,
-    /// Ends after that: it has been let in.
-    visit: Option<Grant>,
+    /// Those of the vhosts that let it in. They end after that.
+    visits: Vec<Grant>,
     /// Until when a peer that neither publishes nor plays must do so.
     commands: Instant,
     /// For the log: what the connection was for, and since when.
@@ -93,7 +93,7 @@ impl Peer {
             input: BytesMut::new(),
             outbox: BytesMut::new(),
             publication: None,
-            visit: None,
+            visits: Vec::new(),
             commands: Instant::now(),
             what: "connection",
             begun: Instant::now(),
@@ -310,12 +310,8 @@ impl Peer {
         let from = self.session.introduction();
         // It is said once.
         let _ = self.connection.introduction.set(from.clone());
-        let why = match hook::ask(&self.server, &self.connection, May::Connect, (from, None)) {
-            Ok(visit) => {
-                self.visit = visit;
-                return Ok(None);
-            }
-            Err(why) => why,
+        let Err(why) = self.visit(None) else {
+            return Ok(None);
         };
         let mut actions = Vec::new();
         self.session.refuse_connect(&why, &mut actions);
@@ -324,10 +320,31 @@ impl Peer {
         Ok(Some(Next::End(format!("refused: {why}").into())))
     }
 
+    /// Asks whether the peer may come to the vhost of its `connect`, or of the stream that it names
+    /// after that, unless it is there already.
+    ///
+    /// # Errors
+    ///
+    /// Why not, for the peer to hear.
+    pub fn visit(&mut self, request: Option<&StreamRequest>) -> Result<(), String> {
+        let is_there = |request: &StreamRequest| {
+            let mut visits = self.visits.iter();
+            visits.any(|grant| grant.visit().vhost() == request.path.vhost())
+        };
+        if !request.is_some_and(is_there) {
+            let from = (self.session.introduction(), request);
+            let grant = hook::ask(&self.server, &self.connection, May::Connect, from)?;
+            self.visits.extend(grant);
+        }
+        Ok(())
+    }
+
     fn publish(&mut self, request: &StreamRequest) -> Result<Next, ConnectionError> {
         // What a slow origin makes us wait for must not hold back earlier replies.
         self.flush()?;
-        match Publication::begin(&self.server, &self.connection, &self.session, request) {
+        let visited = self.visit(Some(request)).map_err(Refusal::bad_name);
+        let begin = |()| Publication::begin(&self.server, &self.connection, &self.session, request);
+        match visited.and_then(begin) {
             Ok(publication) => {
                 info!("{}: publishes {}", self.connection, request.path);
                 self.what = "publisher";

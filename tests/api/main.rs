@@ -23,21 +23,17 @@ use serde_json::Value;
 use support::http::{Client, Response};
 
 /// An origin's, with everything that the API tells of.
-const CONFIG: &str = "
-[http_server]
-enabled = true
-listen = \"127.0.0.1:0\"
-dir = \"html\"
-[http_remux]
-enabled = true
-[hls]
+const CONFIG: &str = concat!(
+    include_str!("../support/http.conf"),
+    "[hls]
 enabled = true
 hls_path = \"html\"
 hls_fragment = 2
 [http_api]
 enabled = true
 listen = \"127.0.0.1:0\"
-";
+"
+);
 
 /// One request without a body, with these fields.
 fn ask(address: SocketAddr, what: &str, fields: &str) -> Response {

@@ -3,12 +3,14 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::amf::Value;
 use crate::support::connection::Connection;
-use crate::support::hook_server::{HookServer, Reply};
+use crate::support::hook_server::{Heard, HookServer, Reply};
 use crate::support::http;
-use crate::support::peer::{play, publish};
+use crate::support::peer::{play, publish, publish_on, publish_with};
 use crate::support::port;
 use crate::support::server::Server;
+use crate::words::of_client;
 use crate::{ALL, publisher, refused, server};
 
 /// The name of a stream, what is answered about it, and what its publisher hears; `None`: yes.
@@ -179,14 +181,18 @@ fn a_connection_can_be_refused() {
     );
 }
 
-/// A server that is down refuses, at once, and the log says so once.
+/// A server that is down refuses, at once, and the log says so once; of one that the file has no more
+/// nothing is remembered.
 #[test]
 fn down_is_no() {
     let port = port::dead();
-    let url = format!("http://{}/a?token=hidden", port.address());
-    let server = Server::origin(&format!(
-        "[http_hooks]\nenabled = true\non_publish = \"{url}\"\n"
-    ));
+    let config = |path: &str| {
+        let url = format!("http://{}/{path}?token=hidden", port.address());
+        format!(
+            "listen = \"127.0.0.1:0\"\nhttp_hooks.enabled = true\nhttp_hooks.on_publish = \"{url}\"\n"
+        )
+    };
+    let server = Server::start(&config("a"));
     for _ in 0..5 {
         let why = refused(&server, "a");
         assert!(
@@ -197,6 +203,11 @@ fn down_is_no() {
     let line = server.wait_log("on_publish at http://");
     assert!(line.contains("/a: it cannot be reached"), "{line}");
     assert_eq!(server.count_log("on_publish at http://"), 1);
+    for path in ["b", "a"] {
+        server.reload(&config(path), "SIGHUP: changed: http_hooks.on_publish");
+        refused(&server, "a");
+    }
+    server.wait_log_times("/a: it cannot be reached", 2);
     assert_eq!(server.count_log("hidden"), 0);
     server.stop();
 }
@@ -242,14 +253,10 @@ fn who_leaves_is_not_asked_about_any_more() {
         scope.spawn(|| {
             let mut connection = Connection::open(address).unwrap();
             connection.connect("live").unwrap();
-            let create = connection.call(0, "createStream", &[crate::support::amf::Value::Null]);
+            let create = connection.call(0, "createStream", &[Value::Null]);
             let stream = connection.answer(create).unwrap()[1].number();
             assert!((stream - 1.0).abs() < 0.1);
-            connection.call(
-                1,
-                "publish",
-                &[crate::support::amf::Value::Null, "a".into()],
-            );
+            connection.call(1, "publish", &[Value::Null, "a".into()]);
             hooks.wait("on_publish", 1);
         });
     });
@@ -331,4 +338,61 @@ fn the_hooks_of_a_vhost_are_asked_about_it_and_no_others() {
     let heard = hooks.wait("on_publish", 1);
     assert_eq!(heard[0].text("vhost"), "a.test");
     assert_eq!(heard[0].text("stream_url"), "/a.test/live/a");
+}
+
+/// Who names another vhost with the stream than with `connect` comes to that, too: its hook is asked, once
+/// and before the others, and told of the end.
+#[test]
+fn who_names_a_vhost_late_is_asked_about_there() {
+    let [default, other] = [(); 2].map(|()| {
+        HookServer::start(
+            |heard| match (heard.action(), heard.json["param"].as_str()) {
+                ("on_connect", Some("?no")) => Reply::status("200 OK", "1"),
+                _ => Reply::yes(),
+            },
+        )
+    });
+    let of_vhost = other.config(ALL);
+    let of_vhost = of_vhost.replace("[http_hooks]", "[vhost.\"a.test\".http_hooks]");
+    let server = Server::origin(&format!("{}{of_vhost}", default.config(ALL)));
+    let why = refused(&server, "x?vhost=a.test&no");
+    assert!(why.starts_with("on_connect did not say yes"), "{why}");
+    let mut player = play(server.address(), "live", "x?vhost=a.test&no");
+    let status = player.wait_told("NetStream.Play.StreamNotFound");
+    let why = &status.description;
+    assert!(why.starts_with("on_connect did not say yes"), "{why}");
+    assert_eq!(other.heard().len(), 2);
+
+    let mut publisher = publisher(&server, "x?vhost=a.test&yes").unwrap();
+    play(server.address(), "live", "x?vhost=a.test").frame();
+    let arguments = [Value::Null, Value::Number(publisher.stream.into())];
+    publisher.connection.call(0, "deleteStream", &arguments);
+    other.wait("on_unpublish", 1);
+    let again = publish_on(publisher.connection, "y?vhost=a.test").unwrap();
+    drop(again);
+    // Its host is not quoted, but counts.
+    let url = format!("rtmp://a.test/{}", "a".repeat(5000));
+    let more = [("tcUrl", url.as_str().into())];
+    drop(publish_with(server.address(), "live", "z", &more).unwrap());
+    other.wait("on_close", 3);
+    default.wait("on_close", 5);
+    let heard = other.heard();
+    for (stream, expected) in [
+        ("x", "on_publish on_unpublish on_publish on_unpublish"),
+        ("x", "on_play on_stop"),
+        ("z", "on_publish on_unpublish"),
+    ] {
+        let expected = format!("on_connect {expected} on_close");
+        let its = |one: &&Heard| of_client(&heard, one.text("client_id")).join(" ") == expected;
+        let first = heard.iter().find(its).unwrap();
+        assert_eq!(first.text("vhost"), "a.test");
+        assert_eq!(first.text("stream"), stream);
+    }
+    let heard = default.heard();
+    for one in &heard {
+        assert_eq!(
+            of_client(&heard, one.text("client_id")),
+            ["on_connect", "on_close"]
+        );
+    }
 }

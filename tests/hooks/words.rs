@@ -73,7 +73,7 @@ pub(crate) fn assert_fields(heard: &Heard) {
 }
 
 /// What is heard of one client.
-fn of_client<'h>(heard: &'h [Heard], id: &str) -> Vec<&'h str> {
+pub(crate) fn of_client<'h>(heard: &'h [Heard], id: &str) -> Vec<&'h str> {
     let its = heard.iter().filter(|one| one.text("client_id") == id);
     its.map(Heard::action).collect()
 }

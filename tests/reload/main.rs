@@ -100,6 +100,22 @@ fn what_needs_a_restart_stays_as_it_is() {
     assert_eq!(server.count_log("needs a restart"), 2);
 }
 
+/// What the system allows is said again only if the file wants something else.
+#[test]
+fn a_lowered_limit_is_said_once() {
+    let config = "listen = \"127.0.0.1:0\"\nmax_connections = 1000\n";
+    let shell = ["sh", "-c", "ulimit -n 100; exec \"$@\"", "sh"];
+    let server = Server::under(&shell, config);
+    server.wait_log("max_connections lowered from 1000 to 18: ");
+    server.wait_log("listening on rtmp ");
+    let other = format!("{config}play.play_wait = 1\n");
+    server.reload(&other, "SIGHUP: changed: play.play_wait");
+    assert_eq!(server.count_log("lowered"), 1);
+    let other = config.replace("1000", "900");
+    server.reload(&other, "SIGHUP: changed: max_connections, play.play_wait");
+    server.wait_log("max_connections lowered from 900 to 18: ");
+}
+
 /// A vhost is added, changed, and removed: who is there goes on, who comes finds what the file says.
 #[test]
 fn vhosts_come_and_go() {

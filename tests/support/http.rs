@@ -10,14 +10,7 @@ use super::chunk::Message;
 use super::media;
 
 /// A server with HTTP on a port of its own, serving `html` in its directory, and HTTP-FLV.
-pub(crate) const CONFIG: &str = "
-[http_server]
-enabled = true
-listen = \"127.0.0.1:0\"
-dir = \"html\"
-[http_remux]
-enabled = true
-";
+pub(crate) const CONFIG: &str = include_str!("http.conf");
 
 /// A connection, as raw as a test wants it.
 #[derive(Debug)]

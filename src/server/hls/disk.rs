@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::config;
 use crate::limits;
-use crate::server::hls::lease::Lease;
+use crate::server::hls::lease::{Lease, file_name};
 use crate::server::hook::Segment;
 use crate::wire::m3u8::Playlist;
 use crate::wire::name::StreamPath;
@@ -55,7 +55,7 @@ impl Disk {
         Self {
             playlist: app.join(format!("{name}.m3u8")),
             segments: app.join(name),
-            lock: app.join(format!(".{name}.lock")),
+            lock: app.join(file_name(name)),
             app,
             vhost,
             root: settings.path.clone(),

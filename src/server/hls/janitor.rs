@@ -12,7 +12,7 @@ use log::info;
 
 use crate::limits;
 use crate::server::Server;
-use crate::server::hls::lease::Lease;
+use crate::server::hls::lease::{Lease, file_name};
 
 /// Goes round until the server stops. The body of its thread.
 pub fn run(server: &Arc<Server>) {
@@ -118,5 +118,5 @@ fn playlist(segments: &Path) -> PathBuf {
 /// The lock file of the stream whose segments are in `segments`.
 fn lock(segments: &Path) -> PathBuf {
     let name = segments.file_name().unwrap_or_default();
-    segments.with_file_name(format!(".{}.lock", name.to_string_lossy()))
+    segments.with_file_name(file_name(&name.to_string_lossy()))
 }

@@ -15,6 +15,11 @@ pub struct Lease {
     file: File,
 }
 
+/// The lock file of a stream of this name, beside its playlist.
+pub fn file_name(stream: &str) -> String {
+    format!(".{stream}.lock")
+}
+
 impl Lease {
     /// Takes the lock file at `path`, which is never removed: one that was unlinked while it was
     /// locked would have two holders.

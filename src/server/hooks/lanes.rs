@@ -164,7 +164,7 @@ impl Run {
             let Some(failure) = told else {
                 return;
             };
-            self.asker.complain(note, &failure.why);
+            self.asker.complain(&self.server, note, &failure.why);
             if failure.kind == Kind::Refused {
                 // It has heard it.
                 return;

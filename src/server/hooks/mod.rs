@@ -51,11 +51,8 @@ impl Hooks for WebHooks {
         let notes = notes(server, &subject, hooks, visitor);
         let until = deadline(limits::HOOK_DEADLINE);
         let action = subject.action();
-        let mut turn = None;
         for (asked, note) in notes.enumerate() {
-            if turn.is_none() {
-                turn = self.turns.take(until, has_left);
-            }
+            let turn = self.turns.take(&note.url.address, until, has_left);
             let failure = match &turn {
                 Some(_) => self.asker.ask(server, &note, until, has_left),
                 None => Some(Failure {
@@ -65,7 +62,7 @@ impl Hooks for WebHooks {
             };
             if let Some(Failure { kind, why }) = failure {
                 if kind != Kind::Refused && !has_left() {
-                    self.asker.complain(&note, &why);
+                    self.asker.complain(server, &note, &why);
                 }
                 return Err(No {
                     why: format!("{action} did not say yes: {why}"),
@@ -107,7 +104,7 @@ fn notes<'h>(
 #[derive(Debug, Default)]
 struct Asker {
     resolver: Resolver,
-    /// Hooks that did not take a question. As many as there are in the configuration.
+    /// Hooks that did not take a question. As many as there are in the configuration, and one.
     failing: Mutex<HashMap<HookUrl, Rarely>>,
 }
 
@@ -129,8 +126,16 @@ impl Asker {
     }
 
     /// Says, now and then, that a hook is not as it should be.
-    fn complain(&self, note: &Note, why: &str) {
+    fn complain(&self, server: &Server, note: &Note, why: &str) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !failing.contains_key(&note.url) {
+            let config = server.config();
+            let is_known = |url: &HookUrl| {
+                let mut vhosts = config.all_vhosts();
+                vhosts.any(|(_, vhost)| vhost.http_hooks.has(url))
+            };
+            failing.retain(|url, _| is_known(url));
+        }
         let rarely = failing.entry(note.url.clone()).or_default();
         if let Some(others) = rarely.count(Instant::now()) {
             let (action, url) = (note.action, &note.url);

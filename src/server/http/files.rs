@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{Mode, fstatat};
 
 use super::{Answer, Body, not_found, now};
 use crate::limits;
+use crate::server::hls::lease::file_name;
 use crate::wire::http::{Date, Head, Part, Request};
 use crate::wire::http_path::{HttpPath, Kind};
 use crate::wire::vhost::VhostName;
@@ -100,7 +101,8 @@ fn with_query(file: File, query: &str) -> Option<Answer> {
 }
 
 /// Opens what `path` names without following a link on the way, so that nothing outside of `dir`
-/// can be reached, whoever may write there. `dir` itself may be a link, and may come and go.
+/// can be reached, whoever may write there. `dir` itself may be a link, and may come and go. What HLS
+/// of a stream has written is there only as that stream's: its vhost may be gone, with its rules.
 ///
 /// One directory after the other: `openat2` would do it at once, but kernels before 5.6 and some
 /// containers do not have it.
@@ -108,6 +110,7 @@ fn open_below(dir: &Path, path: &HttpPath<'_>) -> nix::Result<File> {
     let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     // Without waiting for the other end of a pipe.
     let file = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let is_file = path.kind == Kind::File && matches!(path.suffix(), "m3u8" | "ts");
     let mut at = open(dir, directory, Mode::empty())?;
     let mut components = path.components().peekable();
     while let Some(component) = components.next() {
@@ -115,6 +118,10 @@ fn open_below(dir: &Path, path: &HttpPath<'_>) -> nix::Result<File> {
             Some(_) => directory,
             None => file,
         };
+        let lock = file_name(component.strip_suffix(".m3u8").unwrap_or(component));
+        if is_file && fstatat(&at, &*lock, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
+            return Err(Errno::ENOENT);
+        }
         at = openat(&at, component, flags | OFlag::O_NOFOLLOW, Mode::empty())?;
     }
     Ok(File::from(at))
