@@ -400,7 +400,6 @@ pub fn deadline(wait: Duration) -> Instant {
 }
 
 /// What is left until `deadline`, as a socket timeout: never 0, which would mean for ever.
-/// The time until `deadline`.
 ///
 /// # Errors
 ///
