@@ -16,8 +16,8 @@ command -v npm >/dev/null || clients+=(nodejs npm)
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null || needed+=(nginx-light)
 
 # Bytes, stripped: of the core alone, and with the features and the page's players.
-max_core=2000000
-max_binary=2600000
+max_core=1500000
+max_binary=2100000
 max_crates=35
 fuzz_seconds=6
 
@@ -41,13 +41,15 @@ browser_libraries() {
     npm ci --prefix tests/browser
 }
 
-fuzz_tool() {
+# Without optimisation, cargo-deny is built in a quarter of the time, and is fast enough.
+tools() {
     cargo fuzz --version 2>/dev/null || cargo install cargo-fuzz --locked
+    cargo deny --version 2>/dev/null ||
+        cargo install cargo-deny --locked --no-default-features --debug
 }
 
-# Without optimisation: that is built in a quarter of the time, and is fast enough.
-deny_tool() {
-    cargo deny --version 2>/dev/null || cargo install cargo-deny --locked --no-default-features --debug
+tools_made() {
+    wait "$tools" || { cat "$tools_log" && fail "cargo-fuzz or cargo-deny"; }
 }
 
 deny() {
@@ -91,10 +93,14 @@ release() {
     at_most "crates of the release build, with its own" "$crates" "$max_crates"
 }
 
+# While packages are fetched.
+tools_log=$(mktemp)
+trap 'rm -f "$tools_log"' EXIT
+tools >"$tools_log" 2>&1 &
+tools=$!
 step "Debian packages" packages
 step "libraries of the browser tests" browser_libraries
-step "cargo-fuzz" fuzz_tool
-step "cargo-deny" deny_tool
+step "cargo-fuzz and cargo-deny" tools_made
 step "format" format
 step "lints" cargo clippy --locked --all-targets -- -D warnings
 step "licences, sources and versions of crates" deny
