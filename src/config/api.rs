@@ -38,10 +38,9 @@ impl fmt::Debug for Login {
 
 /// `others`: where something else listens.
 pub(super) fn http_api(file: &mut Document<'_>, others: &[ListenAddress]) -> Option<HttpApi> {
-    let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
-    let enabled = switch("http_api.enabled");
-    let crossdomain = switch("http_api.crossdomain");
-    let is_guarded = switch("http_api.auth.enabled");
+    let enabled = file.switch("http_api.enabled", false);
+    let crossdomain = file.switch("http_api.crossdomain", false);
+    let is_guarded = file.switch("http_api.auth.enabled", false);
     let default = ListenAddress {
         ip: Some(Ipv4Addr::LOCALHOST.into()),
         port: 1985,

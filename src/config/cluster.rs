@@ -14,9 +14,8 @@ pub(super) fn cluster(file: &mut Document<'_>, listen: &[ListenAddress]) -> Clus
     let origins = addresses("cluster.origin");
     let coworkers = addresses("cluster.coworkers");
     let redirects = addresses("cluster.redirects");
-    let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
-    let token_traverse = switch("cluster.token_traverse");
-    let is_cluster = switch("cluster.origin_cluster");
+    let token_traverse = file.switch("cluster.token_traverse", false);
+    let is_cluster = file.switch("cluster.origin_cluster", false);
     // What does not count for a vhost may stand at the top level, for others.
     let says = |key| file.says(key);
     let wrong = [

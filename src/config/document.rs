@@ -1,13 +1,16 @@
 //! A TOML file that remembers where everything stands and which keys were asked for.
 
+use core::ops::RangeInclusive;
+use core::time::Duration;
 use std::hash::Hash;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::changes::Values;
 use super::error::ConfigError;
-use super::{keys, srs};
+use super::{keys, srs, value};
 
 /// What it says is not repeated in messages.
 const SECRETS: [&str; 2] = ["security.keys", "http_api.auth.password"];
@@ -118,6 +121,46 @@ impl<'a> Document<'a> {
         let values = self.read_all(key, default, expected, decode);
         self.values.note(&self.name(key), &values);
         values
+    }
+
+    /// Reads a key that says `true` or `false`.
+    pub(super) fn switch(&mut self, key: &'static str, default: bool) -> bool {
+        self.read(key, default, "true or false", |value| value.as_bool())
+    }
+
+    /// Reads the path of `what`, which is not empty.
+    pub(super) fn path(&mut self, key: &'static str, default: &str, what: &str) -> PathBuf {
+        let expected = format!("the path of a {what}");
+        self.read(key, PathBuf::from(default), &expected, |value| {
+            let path = value.as_str().filter(|path| !path.is_empty())?;
+            Some(PathBuf::from(path))
+        })
+    }
+
+    /// Reads seconds within `range`, perhaps with a fraction.
+    pub(super) fn seconds(
+        &mut self,
+        key: &'static str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        let expected = format!("seconds from {} to {}", range.start(), range.end());
+        self.read(key, Duration::from_secs(default), &expected, |value| {
+            value::seconds(value, range.clone())
+        })
+    }
+
+    /// Reads milliseconds within `range`.
+    pub(super) fn milliseconds(
+        &mut self,
+        key: &'static str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        let expected = format!("milliseconds from {} to {}", range.start(), range.end());
+        self.read(key, Duration::from_millis(default), &expected, |value| {
+            value::milliseconds(value, range.clone())
+        })
     }
 
     fn read_one<T>(

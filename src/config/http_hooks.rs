@@ -86,9 +86,7 @@ impl HookUrl {
 
 /// The block; mistakes stay with the document.
 pub(super) fn http_hooks(file: &mut Document<'_>) -> HttpHooks {
-    let enabled = file.read("http_hooks.enabled", false, "true or false", |value| {
-        value.as_bool()
-    });
+    let enabled = file.switch("http_hooks.enabled", false);
     if enabled && !cfg!(feature = "hooks") {
         // Of any vhost: nobody would be asked.
         let message = "this build has no hooks: build it with the feature `hooks`";

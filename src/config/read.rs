@@ -61,12 +61,7 @@ pub(super) fn config(file: &mut Document<'_>) -> Config {
             },
         ),
         pid: path_or_none(file, "pid"),
-        grace_final_wait: file.read(
-            "grace_final_wait",
-            Duration::from_secs(30),
-            "milliseconds from 0 to 86400000",
-            |value| value::milliseconds(value, 0..=86_400_000),
-        ),
+        grace_final_wait: file.milliseconds("grace_final_wait", 30_000, 0..=86_400_000),
         log: log(file),
         pithy_print: pithy_print(file),
         http_api: http_api(file, &taken),
@@ -166,11 +161,7 @@ fn log(file: &mut Document<'_>) -> Log {
             _ => None,
         },
     );
-    let default = PathBuf::from("./run/srs-lite.log");
-    let path = file.read("srs_log_file", default, "the path of a file", |value| {
-        let path = value.as_str().filter(|path| !path.is_empty())?;
-        Some(PathBuf::from(path))
-    });
+    let path = file.path("srs_log_file", "./run/srs-lite.log", "file");
     Log {
         file: to_file.then_some(path),
         level: file.read(
@@ -183,15 +174,10 @@ fn log(file: &mut Document<'_>) -> Log {
 }
 
 fn http_server(file: &mut Document<'_>, rtmp: &[ListenAddress]) -> Option<HttpServer> {
-    let mut switch = |key| file.read(key, false, "true or false", |value| value.as_bool());
-    let enabled = switch("http_server.enabled");
-    let index = switch("http_server.index");
+    let enabled = file.switch("http_server.enabled", false);
+    let index = file.switch("http_server.index", false);
     let listen = listen(file, "http_server.listen", at_port(8080));
-    let dir = PathBuf::from("./html");
-    let dir = file.read("http_server.dir", dir, "the path of a directory", |value| {
-        let path = value.as_str().filter(|path| !path.is_empty())?;
-        Some(PathBuf::from(path))
-    });
+    let dir = file.path("http_server.dir", "./html", "directory");
     if !enabled {
         return None;
     }

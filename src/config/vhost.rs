@@ -128,7 +128,7 @@ pub(super) fn vhosts(
     let mut others = BTreeMap::new();
     for text in file.vhosts() {
         file.of_vhost(&text, |file| {
-            let enabled = file.read("enabled", true, "true or false", |value| value.as_bool());
+            let enabled = file.switch("enabled", true);
             let vhost = vhost(file, listen, has_http);
             let Some(name) = value::vhost_name(&text) else {
                 return file.refuse_vhost(NO_NAME);
@@ -158,9 +158,7 @@ fn vhost(file: &mut Document<'_>, listen: &[ListenAddress], has_http: bool) -> V
 
 fn play(file: &mut Document<'_>) -> Play {
     Play {
-        gop_cache: file.read("play.gop_cache", true, "true or false", |value| {
-            value.as_bool()
-        }),
+        gop_cache: file.switch("play.gop_cache", true),
         gop_cache_max_frames: file.read(
             "play.gop_cache_max_frames",
             2500,
@@ -176,36 +174,15 @@ fn play(file: &mut Document<'_>) -> Play {
                 None => value::milliseconds(value, 0..=2000).map(MergeTime::Fixed),
             },
         ),
-        play_wait: file.read(
-            "play.play_wait",
-            Duration::from_secs(5),
-            "seconds from 0 to 3600",
-            |value| value::seconds(value, 0..=3600),
-        ),
+        play_wait: file.seconds("play.play_wait", 5, 0..=3600),
     }
 }
 
 fn publish(file: &mut Document<'_>) -> Publish {
-    let expected = "milliseconds from 1 to 3600000";
     Publish {
-        publisher_wait: file.read(
-            "publish.publisher_wait",
-            Duration::from_secs(60),
-            "seconds from 0 to 86400",
-            |value| value::seconds(value, 0..=86_400),
-        ),
-        firstpkt_timeout: file.read(
-            "publish.firstpkt_timeout",
-            Duration::from_secs(20),
-            expected,
-            |value| value::milliseconds(value, 1..=3_600_000),
-        ),
-        normal_timeout: file.read(
-            "publish.normal_timeout",
-            Duration::from_secs(5),
-            expected,
-            |value| value::milliseconds(value, 1..=3_600_000),
-        ),
+        publisher_wait: file.seconds("publish.publisher_wait", 60, 0..=86_400),
+        firstpkt_timeout: file.milliseconds("publish.firstpkt_timeout", 20_000, 1..=3_600_000),
+        normal_timeout: file.milliseconds("publish.normal_timeout", 5000, 1..=3_600_000),
         republish: file.read(
             "publish.republish",
             Republish::Busy,
@@ -220,37 +197,18 @@ fn publish(file: &mut Document<'_>) -> Publish {
 }
 
 fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
-    let switch = |value: &DeValue<'_>| value.as_bool();
-    let enabled = file.read("hls.enabled", false, "true or false", switch);
+    let enabled = file.switch("hls.enabled", false);
     let hls = Hls {
-        path: file.read(
-            "hls.hls_path",
-            PathBuf::from("./html"),
-            "the path of a directory",
-            |value| {
-                let path = value.as_str().filter(|path| !path.is_empty())?;
-                Some(PathBuf::from(path))
-            },
-        ),
-        fragment: file.read(
-            "hls.hls_fragment",
-            Duration::from_secs(10),
-            "seconds from 1 to 60",
-            |value| value::seconds(value, 1..=60),
-        ),
-        window: file.read(
-            "hls.hls_window",
-            Duration::from_secs(60),
-            "seconds from 1 to 86400",
-            |value| value::seconds(value, 1..=86_400),
-        ),
+        path: file.path("hls.hls_path", "./html", "directory"),
+        fragment: file.seconds("hls.hls_fragment", 10, 1..=60),
+        window: file.seconds("hls.hls_window", 60, 1..=86_400),
         td_ratio: f64::from_bits(file.read(
             "hls.hls_td_ratio",
             1.0_f64.to_bits(),
             "a number from 1.0 to 10.0",
             |value| value::ratio(value, 1.0..=10.0).map(f64::to_bits),
         )),
-        cleanup: file.read("hls.hls_cleanup", true, "true or false", switch),
+        cleanup: file.switch("hls.hls_cleanup", true),
         dispose: file
             .read(
                 "hls.hls_dispose",
@@ -280,9 +238,7 @@ fn hls(file: &mut Document<'_>, cluster: &Cluster) -> Option<Hls> {
 fn security(file: &mut Document<'_>) -> Security {
     let rule = |value: &DeValue<'_>| value.as_str().and_then(Rule::parse);
     let mut security = Security::new(
-        file.read("security.enabled", true, "true or false", |value| {
-            value.as_bool()
-        }),
+        file.switch("security.enabled", true),
         file.read_list("security.allow", vec![], Rule::EXPECTED, rule),
         file.read_list("security.deny", vec![], Rule::EXPECTED, rule),
     );
@@ -295,7 +251,7 @@ fn security(file: &mut Document<'_>) -> Security {
 fn remux(file: &mut Document<'_>, has_http: bool) -> bool {
     const KEY: &str = "http_remux.enabled";
     const MOUNT: &str = "[vhost]/[app]/[stream].flv";
-    let enabled = file.read(KEY, false, "true or false", |value| value.as_bool());
+    let enabled = file.switch(KEY, false);
     let expected = "\"[vhost]/[app]/[stream].flv\", the only one there is";
     file.read("http_remux.mount", (), expected, |value| {
         (value.as_str()? == MOUNT).then_some(())
