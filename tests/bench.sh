@@ -7,7 +7,7 @@
 #   tests/bench.sh [ROW…]     these rows only; -l lists them. All take half an hour
 #
 # As root it installs what is missing; Debian starts nginx when it is installed. ROUNDS (3),
-# SECONDS_EACH (10) and PLOT (target/bench.svg) may be set. SIZE=tiny does everything once, with a
+# SECONDS_EACH (10) and PLOT (target/bench.svg) may be set. With SRS=BINARY that is measured, too. SIZE=tiny does everything once, with a
 # handful of players: that tests this script, and measures nothing.
 set -euo pipefail
 shopt -s inherit_errexit
@@ -139,6 +139,22 @@ END_OF_FILE
     pid=$(pgrep -P "$pid" -f 'worker process')
 }
 
+start_srs() { # more of its vhost's configuration
+    local latency=
+    [ "$mw" = '"auto"' ] || latency="play { mw_latency $mw; }"
+    cat >"$work/srs.conf" <<END_OF_FILE
+listen 1938;
+max_connections $(connections);
+daemon off;
+pid $work/srs.pid;
+srs_log_tank console;
+srs_log_level error;
+vhost __defaultVhost__ { $latency ${1:-} }
+END_OF_FILE
+    start srs.log "$SRS" -c "$work/srs.conf"
+    listens 1938 srs.log
+}
+
 # Starts one of the servers; `url` is where it is played then, and `origin` where it is published.
 serve() { # server
     local more=
@@ -156,6 +172,17 @@ serve() { # server
         start_nginx "$more"
         origin=rtmp://127.0.0.1:1937/live/s
         url=$origin
+        ;;
+    srs)
+        [ "$row" != publish-50-hls ] || more="hls { enabled on; hls_path $work/hls; hls_fragment 1; }"
+        start_srs "$more"
+        origin=rtmp://127.0.0.1:1938/live/s
+        url=$origin
+        ;;
+    srs-edge)
+        start_srs_lite 1935
+        start_srs "cluster { mode remote; origin 127.0.0.1:1935; }"
+        url=rtmp://127.0.0.1:1938/live/s
         ;;
     edge)
         start_srs_lite 1935
@@ -252,6 +279,10 @@ notes() { # server, the others…: all its costs, its ratio to theirs, and what 
 # Measures the servers in turns, and prints a line for each.
 row() { # server…
     local round server missing live others
+    case ${SRS:+$1} in
+    edge) set -- "$@" srs-edge ;;
+    srs-lite) set -- "$@" srs ;;
+    esac
     for ((round = 0; round < rounds; round++)); do
         rm -f "$work"/*.log
         for server in "$@"; do
