@@ -122,7 +122,8 @@ impl StreamRequest {
     /// of the URL, and what counts if no query names a vhost.
     ///
     /// Slashes around the application are dropped. `app/name` with an empty `stream` is what OBS
-    /// sends when all of the URL is in its server field.
+    /// sends when all of the URL is in its server field. An ending `.flv` is left out: an edge of SRS that
+    /// fetches a stream for an HTTP-FLV player names it so.
     ///
     /// # Errors
     ///
@@ -135,6 +136,7 @@ impl StreamRequest {
             Some((app, name)) if stream.is_empty() => (app, name),
             _ => (app, stream),
         };
+        let stream = stream.strip_suffix(".flv").unwrap_or(stream);
         let vhost = match vhost::named_in(&[&query, &app_query]) {
             Some(named) => VhostName::parse(named),
             None => host.cloned(),
@@ -273,6 +275,8 @@ mod tests {
             (["live?", "a?"], ["live/a", "", ""]),
             (["live/a", ""], ["live/a", "", ""]),
             (["live/a?t", "?k"], ["live/a", "t", "k"]),
+            (["live", "a.flv?k"], ["live/a", "", "k"]),
+            (["live/a.b.flv", ""], ["live/a.b", "", ""]),
         ];
         for &([app, stream], expected) in CASES {
             let request = StreamRequest::parse(None, app, stream).unwrap();
@@ -319,6 +323,8 @@ mod tests {
             ("/", "a", NameError::Empty),
             ("live", "", NameError::Empty),
             ("live", "?k", NameError::Empty),
+            ("live", ".flv", NameError::Empty),
+            ("live", "a.flv.flv", NameError::Suffix),
             ("live/a", "b", NameError::Character),
             ("live/a/b", "", NameError::Character),
             ("live//a", "", NameError::Character),
