@@ -320,7 +320,6 @@ pub fn names(data: &[u8]) {
     assert_plain(&path.name);
     let app = format!("/{}/?{app_query}", path.app);
     let stream = format!("{}?{query}", path.name);
-    // What named the vhost is not there any more.
     let again = StreamRequest::parse(named.as_ref(), &app, &stream);
     assert_eq!(again.as_ref(), Ok(&request));
     let shown = StreamRequest::parse(None, &path.to_string(), "");

@@ -9,6 +9,7 @@ use support::chunk::Status;
 use support::eventually;
 use support::http;
 use support::media::{self, Kind};
+use support::origin::Origin;
 use support::peer::{Player, Publisher, play, publish};
 use support::server::Server;
 
@@ -164,4 +165,36 @@ fn an_edge_asks_the_origin_about_each_player() {
         }
         plays(&edge, "live", "a?key=members-key").unwrap();
     }
+}
+
+/// SRS says yes first and asks its `on_play` hook then: it is media that lets a player in.
+#[test]
+fn a_yes_without_media_lets_nobody_in() {
+    let origin = Origin::new();
+    let edge = Server::edge(&[origin.address()], "token_traverse = true\n");
+    for (name, leaves) in [("a?wrong", true), ("a?slow", false)] {
+        let mut player = play(edge.address(), "live", name);
+        let mut yes = origin.await_asked().grant();
+        yes.send(18, 0, b"\x02\0\x08onStatus\x03\0\0\x09");
+        let open = (!leaves).then_some(yes);
+        let why = player
+            .wait_told("NetStream.Play.StreamNotFound")
+            .description;
+        let expected = if leaves {
+            "it closed"
+        } else {
+            "it took too long"
+        };
+        assert!(why.contains("waiting for media: "), "{why}");
+        assert!(why.contains(expected), "{why}");
+        assert!(origin.poll().is_none(), "it fetches for who was refused");
+        drop(open);
+    }
+    let mut player = play(edge.address(), "live", "a?right");
+    let mut asked = origin.await_asked().grant();
+    asked.send_headers(0);
+    let mut pulled = origin.await_asked().grant();
+    pulled.send_headers(0);
+    pulled.send_group(1, 3);
+    assert_eq!(player.frame().0, 1);
 }

@@ -100,6 +100,18 @@ fn no_join_of_a_new_stream_is_lost() {
     }
 }
 
+/// An edge of SRS asks so, if an HTTP-FLV player is its first.
+#[test]
+fn a_stream_can_be_asked_for_as_its_file() {
+    let server = Server::origin("");
+    let mut publisher = publishing(server.address(), "name");
+    let mut player = player_at(&server, "name.flv?token=1", &mut publisher, 1);
+    publisher.send_frame(Kind::Audio, 2, 2, 100);
+    assert_eq!(player.frame().0, 2);
+    assert!(publish(server.address(), "live", "name.flv").is_err());
+    server.wait_log("plays live/name");
+}
+
 /// 50 players get the last frame, though the publisher leaves right behind it.
 #[test]
 fn the_last_frame_before_unpublish_reaches_every_player() {

@@ -110,8 +110,8 @@ pub struct StreamRequest {
     pub vhost: Option<VhostName>,
     /// Which stream; of the default vhost, until it is known whether there is the other.
     pub path: StreamPath,
-    /// What followed `?` in the application, without what names the vhost. At most
-    /// [`limits::MAX_QUERY_LENGTH`] bytes, without control characters.
+    /// What followed `?` in the application: at most [`limits::MAX_QUERY_LENGTH`] bytes, without control
+    /// characters.
     pub app_query: String,
     /// What followed `?` in the publishing name. The same holds.
     pub query: String,
@@ -122,7 +122,8 @@ impl StreamRequest {
     /// of the URL, and what counts if no query names a vhost.
     ///
     /// Slashes around the application are dropped. `app/name` with an empty `stream` is what OBS
-    /// sends when all of the URL is in its server field.
+    /// sends when all of the URL is in its server field. An ending `.flv` is left out: an edge of SRS that
+    /// fetches a stream for an HTTP-FLV player names it so.
     ///
     /// # Errors
     ///
@@ -135,6 +136,7 @@ impl StreamRequest {
             Some((app, name)) if stream.is_empty() => (app, name),
             _ => (app, stream),
         };
+        let stream = stream.strip_suffix(".flv").unwrap_or(stream);
         let vhost = match vhost::named_in(&[&query, &app_query]) {
             Some(named) => VhostName::parse(named),
             None => host.cloned(),
@@ -146,8 +148,8 @@ impl StreamRequest {
                 app: Name::parse(app)?,
                 name: Name::parse(stream)?,
             },
-            app_query: vhost::without_names(&app_query),
-            query: vhost::without_names(&query),
+            app_query,
+            query,
         })
     }
 
@@ -273,6 +275,8 @@ mod tests {
             (["live?", "a?"], ["live/a", "", ""]),
             (["live/a", ""], ["live/a", "", ""]),
             (["live/a?t", "?k"], ["live/a", "t", "k"]),
+            (["live", "a.flv?k"], ["live/a", "", "k"]),
+            (["live/a.b.flv", ""], ["live/a.b", "", ""]),
         ];
         for &([app, stream], expected) in CASES {
             let request = StreamRequest::parse(None, app, stream).unwrap();
@@ -285,18 +289,17 @@ mod tests {
     #[test]
     fn a_request_is_for_the_vhost_of_its_query_or_of_its_host() {
         let host = VhostName::parse("h.test").unwrap();
-        for (app, stream, vhost, [app_query, query]) in [
-            ("live", "a", Some("h.test"), ["", ""]),
-            ("live?vhost=A.test", "a", Some("a.test"), ["", ""]),
-            ("live?k&vhost=a", "b?vhost=b&x", Some("b"), ["k", "x"]),
-            ("live", "a?domain=a&key=1", Some("a"), ["", "key=1"]),
-            ("live", "a?vhost=10.0.0.1", None, ["", ""]),
-            ("live", "a?vhost=../a", None, ["", ""]),
+        for (app, stream, vhost) in [
+            ("live", "a", Some("h.test")),
+            ("live?vhost=A.test", "a", Some("a.test")),
+            ("live?k&vhost=a", "b?vhost=b&x", Some("b")),
+            ("live", "a?domain=a&key=1", Some("a")),
+            ("live", "a?vhost=10.0.0.1", None),
+            ("live", "a?vhost=../a", None),
         ] {
             let request = StreamRequest::parse(Some(&host), app, stream).unwrap();
             let name = request.vhost.as_ref().map(VhostName::as_str);
             assert_eq!(name, vhost, "{app} {stream}");
-            assert_eq!([&*request.app_query, &*request.query], [app_query, query]);
             assert_eq!(request.path.vhost, None);
         }
     }
@@ -320,6 +323,8 @@ mod tests {
             ("/", "a", NameError::Empty),
             ("live", "", NameError::Empty),
             ("live", "?k", NameError::Empty),
+            ("live", ".flv", NameError::Empty),
+            ("live", "a.flv.flv", NameError::Suffix),
             ("live/a", "b", NameError::Character),
             ("live/a/b", "", NameError::Character),
             ("live//a", "", NameError::Character),

@@ -61,7 +61,7 @@ pub fn named_in<'a>(queries: &[&'a str]) -> Option<&'a str> {
 }
 
 /// The query without these parameters: what is asked of an origin names another vhost, or none.
-pub(super) fn without_names(query: &str) -> String {
+pub fn without_names(query: &str) -> String {
     let is_other = |parameter: &&str| !PARAMETERS.iter().any(|name| parameter.starts_with(name));
     let others: Vec<_> = query.split('&').filter(is_other).collect();
     others.join("&")

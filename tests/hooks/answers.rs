@@ -337,7 +337,7 @@ fn the_hooks_of_a_vhost_are_asked_about_it_and_no_others() {
     refused(&server, "a?vhost=a.test");
     let heard = hooks.wait("on_publish", 1);
     assert_eq!(heard[0].text("vhost"), "a.test");
-    assert_eq!(heard[0].text("stream_url"), "/a.test/live/a");
+    assert_eq!(heard[0].text("stream_url"), "a.test/live/a");
 }
 
 /// Who names another vhost with the stream than with `connect` comes to that, too: its hook is asked, once
@@ -347,7 +347,7 @@ fn who_names_a_vhost_late_is_asked_about_there() {
     let [default, other] = [(); 2].map(|()| {
         HookServer::start(
             |heard| match (heard.action(), heard.json["param"].as_str()) {
-                ("on_connect", Some("?no")) => Reply::status("200 OK", "1"),
+                ("on_connect", Some("?vhost=a.test&no")) => Reply::status("200 OK", "1"),
                 _ => Reply::yes(),
             },
         )

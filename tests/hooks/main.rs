@@ -5,6 +5,7 @@
 
 mod answers;
 mod load;
+mod recorded;
 #[path = "../support/mod.rs"]
 mod support;
 mod told;

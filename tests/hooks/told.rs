@@ -1,5 +1,6 @@
 //! What hooks are told, to the end.
 
+use crate::recorded::assert_fields;
 use crate::support::hls::{await_playlist, send};
 use crate::support::hook_server::{HookServer, Reply};
 use crate::support::media::Kind;
@@ -8,7 +9,6 @@ use crate::support::port::SharedPort;
 use crate::support::server::Server;
 use crate::support::siblings::Meeting;
 use crate::support::{eventually, http};
-use crate::words::assert_fields;
 use crate::{ALL, publisher, server};
 
 /// What happened while a server was down is told when it is up, in order and once.

@@ -95,10 +95,13 @@ fn n1_names_that_leave_the_directory() {
 fn n2_names_that_look_like_files_of_another_stream() {
     let bystander = Bystander::start(&serving());
     let server = &bystander.server;
-    for name in ["a.m3u8", "a-3.ts", "a.TS", "a.flv", "a.m3u8.tmp"] {
+    for name in ["a.m3u8", "a-3.ts", "a.TS", "a.FLV", "a.m3u8.tmp"] {
         assert_refused(server, "live", name);
         assert_refused(server, name, "a");
     }
+    // Of a stream, one `.flv` is left out.
+    assert_refused(server, "live", "a.flv.flv");
+    assert_refused(server, "a.flv", "a");
     let names = ["a", "a-1", "a-1-0", "a.1", "1", "a.lock"];
     let mark = |index: usize| [0xf0 + index as u8; 150];
     let publish = |name| publishing(server.address(), name);

@@ -247,7 +247,7 @@ impl Edge {
     }
 
     /// Asks the first origin that can be reached whether a player may have the stream: goes as far as
-    /// its yes, and leaves.
+    /// its first media, and leaves.
     fn ask(
         &self,
         server: &Server,
@@ -262,10 +262,11 @@ impl Edge {
         for (origin, patience) in self.round(vhost) {
             let ask = |address: &OriginAddress| {
                 let source = (Source::Origin(address), patience);
-                Upstream::open(server, self, source, request)
+                let (mut upstream, _) = Upstream::open(server, self, source, request)?;
+                upstream.await_media()
             };
             match self.follow((vhost, &origin), ask) {
-                Ok(_) => return Ok(()),
+                Ok(()) => return Ok(()),
                 Err(OriginError {
                     cause: Cause::Refused(_, why),
                     ..

@@ -25,6 +25,7 @@ use crate::session::action::chunks;
 use crate::session::assembler::Assembler;
 use crate::session::client::{ClientRequest, ClientSession, Event};
 use crate::session::error::SessionError;
+use crate::session::media::MediaKind;
 use crate::wire::url::Url;
 
 /// A connection to an origin that has been asked for a stream.
@@ -238,23 +239,54 @@ impl Upstream {
     }
 
     fn await_yes(&mut self, deadline: Instant) -> Result<u32, Cause> {
-        let failed = |error: io::Error| Cause::Failed(error.into());
         let first = core::mem::take(&mut self.events);
         self.take(first).map_err(Cause::Failed)?;
-        let mut buffer = vec![0; limits::READ_BYTES];
         let mut reconnect = None;
         loop {
-            match self.event() {
-                Some(Event::Granted(id)) => {
+            match self.await_event(deadline)? {
+                Event::Granted(id) => {
                     // For who relays.
                     self.events.extend(reconnect);
                     return Ok(id);
                 }
-                Some(event @ Event::Reconnect) => reconnect = Some(event),
+                event @ Event::Reconnect => reconnect = Some(event),
+                Event::Send(_)
+                | Event::Refused(..)
+                | Event::Redirect(_)
+                | Event::Deliver(_)
+                | Event::Ended => {}
+            }
+        }
+    }
+
+    /// Waits for the first audio, video or `onMetaData`. SRS says yes before it asks its `on_play` hook, or
+    /// sends us elsewhere: only what comes then is its answer.
+    ///
+    /// # Errors
+    ///
+    /// It says no after all, or nothing for [`limits::ORIGIN_PATIENCE`].
+    pub fn await_media(&mut self) -> Result<(), OriginError> {
+        let until = deadline(limits::ORIGIN_PATIENCE);
+        loop {
+            match self.await_event(until) {
+                Ok(Event::Deliver(media)) if media.kind != MediaKind::Data => return Ok(()),
+                Ok(_) => {}
+                Err(cause) => return Err(self.failed(Phase::FirstMedia, cause)),
+            }
+        }
+    }
+
+    /// The next thing that the origin says, if it is not a no.
+    fn await_event(&mut self, deadline: Instant) -> Result<Event, Cause> {
+        let failed = |error: io::Error| Cause::Failed(error.into());
+        let mut buffer = Vec::new();
+        loop {
+            match self.event() {
                 Some(Event::Refused(code, why)) => return Err(Cause::Refused(code, why)),
                 Some(Event::Redirect(url)) => return Err(Cause::Redirect(Url::parse(&url))),
-                Some(_) => {}
+                Some(event) => return Ok(event),
                 None => {
+                    buffer.resize(limits::READ_BYTES, 0);
                     let length = self.connection.read(&mut buffer, deadline);
                     let length = length.map_err(failed)?;
                     if length == 0 {

@@ -7,6 +7,7 @@ use crate::server::edge::links::Link;
 use crate::session::client::{ClientRequest, Purpose};
 use crate::session::server::Via;
 use crate::wire::name::StreamRequest;
+use crate::wire::vhost;
 
 /// What a fetch asks an origin for, until it is dropped.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Drop for Wanted {
 
 /// What to ask for on behalf of a peer of ours.
 pub fn client_request(purpose: Purpose, request: &StreamRequest, via: Via) -> ClientRequest {
-    let with_query = |name: &str, query: &str| match query {
+    let with_query = |name: &str, query: &str| match &*vhost::without_names(query) {
         "" => name.to_owned(),
         query => format!("{name}?{query}"),
     };

@@ -71,12 +71,14 @@ impl Subject<'_> {
             put("pageUrl", visitor.page_url.as_str().into());
         }
         if !is_close && !matches!(self, Self::May(May::Connect)) {
-            let mut path = format!("{}/{}", visitor.app, visitor.stream);
-            if let Some(vhost) = visitor.vhost() {
-                path = format!("{vhost}/{path}");
-            }
-            put("stream_id", names.stream(&path).into());
-            put("stream_url", format!("/{path}").into());
+            let (vhost, app) = (visitor.vhost().unwrap_or_default(), &visitor.app);
+            // Only that of the default vhost begins with a slash.
+            let url = format!("{vhost}/{app}/{}", visitor.stream);
+            put(
+                "stream_id",
+                names.stream(url.trim_start_matches('/')).into(),
+            );
+            put("stream_url", url.into());
         }
         match self {
             Self::Event(Event::Close(sent, received)) => {

@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bytes::{Buf, BytesMut};
 use log::debug;
 
-use crate::config::{Access, key_of};
+use crate::config::{Access, DEFAULT_VHOST, key_of};
 use crate::limits;
 use crate::server::Server;
 use crate::server::activity::{Activity, How};
@@ -295,8 +295,10 @@ impl Peer<'_> {
 
     fn find(&self, request: &Request<'_>, wanted: &StreamRequest) -> Result<Found, Denied> {
         let (connection, app) = (self.connection, wanted.path.app.to_string());
+        let vhost = wanted.path.vhost.as_ref().map(VhostName::as_str);
         let from = Introduction {
-            tc_url: format!("rtmp://{}/{app}", request.host.unwrap_or_default()),
+            // As SRS says it, whatever the host was called.
+            tc_url: format!("rtmp://{}/{app}", vhost.unwrap_or(DEFAULT_VHOST)),
             page_url: request.referer.unwrap_or_default().to_owned(),
             swf_url: String::new(),
             app,
