@@ -8,9 +8,10 @@ cd "$(dirname "$0")/.."
 
 # ffmpeg makes and checks the media of most tests, ip and unshare make networks for single tests,
 # libFuzzer is C++, nginx is what the benchmark measures beside us, and faketime moves clocks.
+# Firefox decodes with ffmpeg's libraries.
 needed=(ffmpeg iproute2 util-linux g++ libnginx-mod-rtmp faketime)
 clients=(rtmpdump curl mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-good
-    gstreamer1.0-plugins-bad chromium prometheus systemd strace logrotate)
+    gstreamer1.0-plugins-bad chromium firefox-esr prometheus systemd strace logrotate)
 # It may be there from elsewhere, in one package with Node.js.
 command -v npm >/dev/null || clients+=(nodejs npm)
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null || needed+=(nginx-light)

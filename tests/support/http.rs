@@ -111,7 +111,7 @@ impl Client {
     }
 
     /// Reads once; false at the end, also if that is a reset.
-    fn more(&mut self) -> bool {
+    pub(crate) fn more(&mut self) -> bool {
         let mut buffer = vec![0; 256 * 1024];
         match self.socket.read(&mut buffer) {
             Ok(length) => {
