@@ -22,7 +22,7 @@ use support::siblings::Meeting;
 use support::temp::TempDir;
 
 /// How long players play, in seconds.
-const PLAYED: f64 = 8.0;
+const PLAYED: f64 = 10.0;
 
 /// A server with the page.
 const PAGE: &str = "

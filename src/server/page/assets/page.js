@@ -176,13 +176,17 @@ async function playFlv(video, url, say) {
   const mpegts = await load("mpegts");
   if (!mpegts.getFeatureList().mseLivePlayback) throw new Error("This browser cannot play HTTP-FLV; try HLS.");
   mpegts.LoggingControl.enableAll = false;
-  const player = mpegts.createPlayer({ type: "flv", isLive: true, url }, { lazyLoad: false, autoCleanupSourceBuffer: true });
+  // What is live is not collected first.
+  const how = { lazyLoad: false, autoCleanupSourceBuffer: true, enableStashBuffer: false };
+  const player = mpegts.createPlayer({ type: "flv", isLive: true, url }, how);
   player.on(mpegts.Events.ERROR, (type) =>
     say(type === mpegts.ErrorTypes.NETWORK_ERROR ? OVER : "This browser cannot decode the stream."),
   );
   player.on(mpegts.Events.LOADING_COMPLETE, () => say("The stream is over."));
   player.attachMediaElement(video);
   player.load();
+  // Some browsers would start by themselves only when they have seconds of it.
+  video.oncanplay = () => video.play().catch(() => {});
   return () => player.destroy();
 }
 
