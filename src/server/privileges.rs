@@ -62,12 +62,20 @@ impl Identity {
         identity.map_or_else(geteuid, |identity| identity.uid)
     }
 
+    /// Whether the process is this user already, and need not, nor may, do what follows.
+    fn is_ours(&self) -> bool {
+        geteuid() == self.uid && !self.uid.is_root()
+    }
+
     /// Gives a file, or directory, that was opened or made already to the user, who will open it again.
     ///
     /// # Errors
     ///
     /// The system refuses.
     pub fn own(&self, path: &Path) -> Result<(), PrivilegeError> {
+        if self.is_ours() {
+            return Ok(());
+        }
         let (uid, gid) = (self.uid.as_raw(), self.gid.as_raw());
         lchown(path, Some(uid), Some(gid)).map_err(|error| {
             PrivilegeError(format!("cannot give {} away: {error}", path.display()))
@@ -80,7 +88,7 @@ impl Identity {
     ///
     /// The process may not, or could come back.
     pub fn assume(&self) -> Result<(), PrivilegeError> {
-        if geteuid() == self.uid && !self.uid.is_root() {
+        if self.is_ours() {
             return Ok(());
         }
         initgroups(&self.name, self.gid)
