@@ -2,7 +2,8 @@
 
 use core::fmt;
 use std::ffi::CString;
-use std::os::unix::fs::lchown;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, geteuid, initgroups, setgid, setuid};
@@ -55,6 +56,12 @@ impl Identity {
         };
         let uid = known.uid;
         Ok(Self { name, uid, gid })
+    }
+
+    /// Whose a file or directory is; `None`: it is not there, or its owner has no name.
+    pub fn owner(path: &Path) -> Option<Self> {
+        let owner = Uid::from_raw(fs::metadata(path).ok()?.uid());
+        Self::find(&User::from_uid(owner).ok()??.name, None).ok()
     }
 
     /// Who that is; without one, who we are.
