@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::ffi::OsString;
 use std::io::{Write, stderr, stdout};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -181,19 +181,21 @@ fn status(path: Option<PathBuf>) -> Result<String, String> {
         None => Config::parse("", ""),
     };
     let config = config.map_err(said)?;
-    let identity = identity(&config).map_err(said)?;
+    let configured = identity(&config).map_err(said)?;
+    let of_unit = Identity::owner(Path::new(run_dir::OF_UNIT));
     // On a machine without IPv6, a port alone is one of IPv4.
-    let meeting = [IpAddr::from([0; 16]), IpAddr::from([0; 4])]
-        .into_iter()
-        .find_map(|every| {
+    let every = [IpAddr::from([0; 16]), IpAddr::from([0; 4])];
+    let meeting = [configured, of_unit].iter().find_map(|user| {
+        every.into_iter().find_map(|every| {
             let bound = |at: &ListenAddress| SocketAddr::new(at.ip.unwrap_or(every), at.port);
-            let path = run_dir(&config, config.listen.iter().map(bound), identity.as_ref());
+            let path = run_dir(&config, config.listen.iter().map(bound), user.as_ref());
             path.filter(|path| path.exists())
-        });
+        })
+    });
     let meeting = meeting.ok_or("no process runs: there is no run_dir")?;
     // It is theirs alone.
-    if let Some(identity) = identity {
-        identity.assume().map_err(said)?;
+    if let Some(user) = Identity::owner(&meeting) {
+        user.assume().map_err(said)?;
     }
     status(&Siblings::join(&meeting).map_err(said)?)
 }

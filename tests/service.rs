@@ -51,6 +51,14 @@ fn its_numbers_fit_the_shipped_files() {
     }
 }
 
+/// As does a start: `systemctl reload` fails if the file has a mistake.
+#[test]
+fn a_reload_tests_the_file_first() {
+    let test = values("ExecStartPre").next();
+    assert!(test.is_some_and(|command| command.contains(" -t ")));
+    assert_eq!(values("ExecReload").next(), test);
+}
+
 #[test]
 fn the_unit_exposes_little() {
     if !installed("systemd-analyze", "systemd") {

@@ -2,7 +2,8 @@
 
 use core::fmt;
 use std::ffi::CString;
-use std::os::unix::fs::lchown;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, geteuid, initgroups, setgid, setuid};
@@ -57,9 +58,20 @@ impl Identity {
         Ok(Self { name, uid, gid })
     }
 
+    /// Whose a file or directory is; `None`: it is not there, or its owner has no name.
+    pub fn owner(path: &Path) -> Option<Self> {
+        let owner = Uid::from_raw(fs::metadata(path).ok()?.uid());
+        Self::find(&User::from_uid(owner).ok()??.name, None).ok()
+    }
+
     /// Who that is; without one, who we are.
     pub fn uid(identity: Option<&Self>) -> Uid {
         identity.map_or_else(geteuid, |identity| identity.uid)
+    }
+
+    /// Whether the process is this user already, and need not, nor may, do what follows.
+    fn is_ours(&self) -> bool {
+        geteuid() == self.uid && !self.uid.is_root()
     }
 
     /// Gives a file, or directory, that was opened or made already to the user, who will open it again.
@@ -68,6 +80,9 @@ impl Identity {
     ///
     /// The system refuses.
     pub fn own(&self, path: &Path) -> Result<(), PrivilegeError> {
+        if self.is_ours() {
+            return Ok(());
+        }
         let (uid, gid) = (self.uid.as_raw(), self.gid.as_raw());
         lchown(path, Some(uid), Some(gid)).map_err(|error| {
             PrivilegeError(format!("cannot give {} away: {error}", path.display()))
@@ -80,7 +95,7 @@ impl Identity {
     ///
     /// The process may not, or could come back.
     pub fn assume(&self) -> Result<(), PrivilegeError> {
-        if geteuid() == self.uid && !self.uid.is_root() {
+        if self.is_ours() {
             return Ok(());
         }
         initgroups(&self.name, self.gid)

@@ -1,9 +1,11 @@
 //! `--status`, and the line in the log that says how much there is.
 
 use std::fs;
+use std::os::unix::fs::{DirBuilderExt, chown};
 use std::process::{Command, Output};
 
 use crate::CONFIG;
+use crate::support::netns::in_mount_namespace;
 use crate::support::peer::{play, publishing};
 use crate::support::server::Server;
 use crate::support::siblings::{Feed, Meeting};
@@ -67,4 +69,28 @@ fn the_log_says_how_much_there_is_and_of_nothing_nothing() {
     assert_eq!(idle.count_log("connections, "), 1, "at start");
     let never = Server::origin("pithy_print_ms = 0\n");
     drop(never);
+}
+
+/// Root is shown what the unit runs, though the file does not name the unit's user.
+#[test]
+fn root_finds_the_processes_of_the_unit() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    in_mount_namespace("status::root_finds_the_processes_of_the_unit", || {
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "tmpfs", "/run"]).status();
+        assert!(mounted.unwrap().success());
+        let unit = "/run/srs-lite";
+        for path in [unit, "/run/srs-lite/srs-lite-65534-1"] {
+            fs::DirBuilder::new().mode(0o700).create(path).unwrap();
+            chown(path, Some(65534), Some(65534)).unwrap();
+        }
+        let said = |config: &str| String::from_utf8(status(config).stderr).unwrap();
+        let silent = "srs-lite: no process runs, or none has an API\n";
+        assert_eq!(said("listen = 1\n"), silent);
+        assert_eq!(said("listen = 1\nuser = \"nobody\"\n"), silent);
+        let absent = "srs-lite: no process runs: there is no run_dir\n";
+        assert_eq!(said("listen = 2\n"), absent);
+    });
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,7 +17,7 @@ fn root_becomes_the_user_when_ports_are_bound() {
     if !geteuid().is_root() {
         return;
     }
-    let room = Room::new("user");
+    let room = Room::new("becomes");
     fs::set_permissions(&room.path, PermissionsExt::from_mode(0o777)).unwrap();
     let nobody = User::from_name("nobody").unwrap().unwrap();
     let path = |name: &str| room.path.join(name).display().to_string();
@@ -42,6 +43,33 @@ fn root_becomes_the_user_when_ports_are_bound() {
     await_text(Path::new(&path("a.log")), "the log is opened again");
     server.stop(Signal::SIGTERM);
     assert_eq!(fs::read_to_string(path("a.pid")).unwrap(), "");
+}
+
+/// Who is the user already, since a service manager has seen to it, gives nothing away.
+#[test]
+fn the_user_itself_starts_it() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let room = Room::new("itself");
+    fs::set_permissions(&room.path, PermissionsExt::from_mode(0o777)).unwrap();
+    let nobody = User::from_name("nobody").unwrap().unwrap();
+    let pid = room.path.join("a.pid");
+    // It may not give a file to this group.
+    let text = format!(
+        "listen = '127.0.0.1:0'\nrun_dir = ''\nuser = 'nobody'\ngroup = 'root'\npid = '{}'\n",
+        pid.display()
+    );
+    let file = room.write("a.conf", &text);
+    // The user may not be able to see the directory in which we are built.
+    let binary = room.path.join("srs-lite");
+    fs::copy(BINARY, &binary).unwrap();
+    let mut command = Command::new(binary);
+    let (uid, gid) = (nobody.uid.as_raw(), nobody.gid.as_raw());
+    let server = Server::spawn(command.args(["-c", &file]).uid(uid).gid(gid));
+    let made = fs::metadata(&pid).unwrap();
+    assert_eq!((made.uid(), made.gid()), (uid, gid));
+    server.stop(Signal::SIGTERM);
 }
 
 #[test]

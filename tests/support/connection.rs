@@ -153,7 +153,12 @@ impl Connection {
         let mut values = vec![name.into(), transaction.into()];
         values.extend_from_slice(arguments);
         self.send(&Message {
-            csid: if stream == 0 { 3 } else { 8 },
+            // As librtmp.
+            csid: match name {
+                "publish" => 4,
+                _ if stream == 0 => 3,
+                _ => 8,
+            },
             type_id: 20,
             stream,
             payload: amf::encode(&values),
@@ -207,7 +212,7 @@ impl Connection {
         properties.extend([
             ("app", app.into()),
             ("type", "nonprivate".into()),
-            ("flashVer", "FMLE/3.0".into()),
+            ("flashVer", "FMLE/3.0 (compatible; FMSc/1.0)".into()),
             ("tcUrl", url.as_str().into()),
         ]);
         let object = Value::object(&properties);

@@ -22,7 +22,7 @@ pub(crate) struct Publisher {
     pub(crate) name: String,
 }
 
-/// Publishes as OBS does; returns when told yes, or with the refusal.
+/// Publishes as OBS 29.0.2 was seen to do; returns when told yes, or with the refusal.
 pub(crate) fn publish(address: SocketAddr, app: &str, name: &str) -> Result<Publisher, Status> {
     publish_with(address, app, name, &[])
 }
@@ -35,13 +35,13 @@ pub(crate) fn publish_with(
     more: &[(&str, Value)],
 ) -> Result<Publisher, Status> {
     let mut connection = Connection::open(address).unwrap();
+    connection.set_chunk_size(CHUNK_SIZE);
     connection.connect_with(app, more)?;
     publish_on(connection, name)
 }
 
 /// The same on a connection whose `connect` was granted.
 pub(crate) fn publish_on(mut connection: Connection, name: &str) -> Result<Publisher, Status> {
-    connection.set_chunk_size(CHUNK_SIZE);
     let release = connection.call(0, "releaseStream", &[Value::Null, name.into()]);
     let announce = connection.call(0, "FCPublish", &[Value::Null, name.into()]);
     let create = connection.call(0, "createStream", &[Value::Null]);

@@ -21,6 +21,9 @@ const SECRET: &str = "secret";
 /// The file with the locks.
 pub const LOCK: &str = "lock";
 
+/// What the unit makes for its user (`RuntimeDirectory=`).
+pub const OF_UNIT: &str = "/run/srs-lite";
+
 /// What of a file's mode lets others write.
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -74,7 +77,7 @@ pub fn default_path(uid: Uid, address: SocketAddr) -> PathBuf {
         (owner.ok() == Some(uid.as_raw())).then(|| PathBuf::from(path))
     };
     let directory = systemd
-        .or_else(|| made("/run/srs-lite".to_owned()))
+        .or_else(|| made(OF_UNIT.to_owned()))
         .or_else(|| geteuid().is_root().then(|| PathBuf::from("/run")))
         .or_else(|| made(format!("/run/user/{uid}")))
         .or_else(|| variable("XDG_RUNTIME_DIR").map(PathBuf::from))
