@@ -266,7 +266,8 @@ fn the_api_has_places_of_its_own() {
     assert_eq!(asks.response(true).status, 200);
     let mut plays = vec![FlvPlayer::asked(asks, "a.flv")];
     plays.extend((1..players).map(|_| FlvPlayer::play(at, "a.flv")));
-    assert_eq!(list(at, "clients").len(), 1 + players);
+    // Who has its head may not be listed yet.
+    eventually("all play", || list(at, "clients").len() == 1 + players);
     assert_eq!(ask(at, "GET /live/a.flv", "").status, 503, "it is full");
 
     let mut clients = Vec::new();
