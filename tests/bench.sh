@@ -174,8 +174,7 @@ serve() { # server
         url=$origin
         ;;
     srs)
-        [ "$row" != publish-50-hls ] || more="hls { enabled on; hls_path $work/hls; hls_fragment 1; }"
-        start_srs "$more"
+        start_srs
         origin=rtmp://127.0.0.1:1938/live/s
         url=$origin
         ;;
@@ -279,9 +278,11 @@ notes() { # server, the others…: all its costs, its ratio to theirs, and what 
 # Measures the servers in turns, and prints a line for each.
 row() { # server…
     local round server missing live others
-    case ${SRS:+$1} in
-    edge) set -- "$@" srs-edge ;;
-    srs-lite) set -- "$@" srs ;;
+    # Of SRS no segment was there in time.
+    case ${SRS:+$row $1} in
+    publish-50-hls*) ;;
+    *" edge") set -- "$@" srs-edge ;;
+    *" srs-lite") set -- "$@" srs ;;
     esac
     for ((round = 0; round < rounds; round++)); do
         rm -f "$work"/*.log

@@ -95,10 +95,13 @@ impl ClientSession {
             ("app", text(&request.app)),
             ("flashVer", text("FMLE/3.0 (compatible; srs-lite)")),
             ("tcUrl", text(&format!("rtmp://{host}/{}", request.app))),
-            ("capsEx", Value::Number(f64::from(caps_ex::OURS))),
             ("fourCcList", Value::StrictArray(vec![text("*")])),
             (HOPS_PROPERTY, Value::Number(f64::from(request.via.hops))),
         ];
+        if request.via != Via::default() {
+            // Who relays connects anew when it is asked to; who measures does not.
+            properties.push(("capsEx", Value::Number(f64::from(caps_ex::OURS))));
+        }
         if request.via.coworker {
             properties.push((COWORKER_PROPERTY, Value::Boolean(true)));
         }
