@@ -7,8 +7,8 @@
 #   tests/bench.sh [ROW…]     these rows only; -l lists them. All take half an hour
 #
 # As root it installs what is missing; Debian starts nginx when it is installed. ROUNDS (3),
-# SECONDS_EACH (10) and PLOT (target/bench.svg) may be set. With SRS=BINARY that is measured, too. SIZE=tiny does everything once, with a
-# handful of players: that tests this script, and measures nothing.
+# SECONDS_EACH (10) and PLOT (target/bench.svg) may be set. With SRS=BINARY that is measured, too.
+# SIZE=tiny does everything once, with a handful of players: that tests this script, and measures nothing.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."

@@ -37,10 +37,13 @@ listen = \"127.0.0.1:0\"
 
 /// One request without a body, with these fields.
 fn ask(address: SocketAddr, what: &str, fields: &str) -> Response {
+    ask_as(address, &address.to_string(), what, fields)
+}
+
+/// The same, of who calls it `host`.
+fn ask_as(address: SocketAddr, host: &str, what: &str, fields: &str) -> Response {
     let mut client = Client::open(address);
-    client.send(&format!(
-        "{what} HTTP/1.1\r\nHost: {address}\r\n{fields}\r\n"
-    ));
+    client.send(&format!("{what} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"));
     client.response(!what.starts_with("HEAD"))
 }
 

@@ -13,7 +13,7 @@ use crate::support::eventually;
 use crate::support::http::{Client, FlvPlayer, Response};
 use crate::support::peer::{play, publishing};
 use crate::support::server::Server;
-use crate::{CONFIG, ask, json, list};
+use crate::{CONFIG, ask, ask_as, json, list};
 
 /// An API alone, with more in its block.
 fn origin(more: &str) -> Server {
@@ -93,11 +93,7 @@ fn pages_of_other_sites_read_if_they_may_and_never_kick() {
 
 /// A request to a name that somebody made lead here.
 fn by_name(at: SocketAddr, what: &str, fields: &str) -> Response {
-    let mut client = Client::open(at);
-    client.send(&format!(
-        "{what} HTTP/1.1\r\nHost: evil.example\r\n{fields}\r\n"
-    ));
-    client.response(true)
+    ask_as(at, "evil.example", what, fields)
 }
 
 #[test]
@@ -160,7 +156,6 @@ fn who_needs_a_password_is_asked_and_guesses_ten_times() {
     let server = origin(AUTH);
     let at = server.api_address();
     let with = |login: &str| ask(at, "GET /api/v1/streams", login);
-    let right = LOGIN;
     let asked = with("");
     assert_eq!(asked.status, 401);
     assert!(
@@ -169,16 +164,16 @@ fn who_needs_a_password_is_asked_and_guesses_ten_times() {
             .unwrap()
             .starts_with("Basic ")
     );
-    assert_eq!(with(right).status, 200);
+    assert_eq!(with(LOGIN).status, 200);
     assert_eq!(ask(at, "GET /metrics", "").status, 401);
-    let named = by_name(at, "GET /api/v1/streams", right);
+    let named = by_name(at, "GET /api/v1/streams", LOGIN);
     assert_eq!(named.status, 200);
     let deleted = |login| ask(at, "DELETE /api/v1/clients/x", login).status;
-    assert_eq!((deleted(""), deleted(right)), (401, 404));
+    assert_eq!((deleted(""), deleted(LOGIN)), (401, 404));
     for _ in 0..limits::MAX_WRONG_KEYS {
         assert_eq!(with("Authorization: Basic YTpj\r\n").status, 401);
     }
-    assert_eq!(with(right).status, 403, "not even the right one now");
+    assert_eq!(with(LOGIN).status, 403, "not even the right one now");
     let told = server.log().iter().any(|line| line.contains("YTp"));
     assert!(!told);
 }

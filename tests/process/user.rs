@@ -11,15 +11,20 @@ use nix::unistd::{User, geteuid};
 
 use super::support::{BINARY, Room, Server, await_text};
 
+/// A directory for everybody, and who the server becomes.
+fn open_room(name: &str) -> (Room, User) {
+    let room = Room::new(name);
+    fs::set_permissions(&room.path, PermissionsExt::from_mode(0o777)).unwrap();
+    (room, User::from_name("nobody").unwrap().unwrap())
+}
+
 /// It becomes the user, without a way back, and still opens its log again and empties its pid file.
 #[test]
 fn root_becomes_the_user_when_ports_are_bound() {
     if !geteuid().is_root() {
         return;
     }
-    let room = Room::new("becomes");
-    fs::set_permissions(&room.path, PermissionsExt::from_mode(0o777)).unwrap();
-    let nobody = User::from_name("nobody").unwrap().unwrap();
+    let (room, nobody) = open_room("becomes");
     let path = |name: &str| room.path.join(name).display().to_string();
     let text = format!(
         "listen = '127.0.0.1:0'\nuser = 'nobody'\npid = '{}'\nsrs_log_tank = 'file'\n\
@@ -51,9 +56,7 @@ fn the_user_itself_starts_it() {
     if !geteuid().is_root() {
         return;
     }
-    let room = Room::new("itself");
-    fs::set_permissions(&room.path, PermissionsExt::from_mode(0o777)).unwrap();
-    let nobody = User::from_name("nobody").unwrap().unwrap();
+    let (room, nobody) = open_room("itself");
     let pid = room.path.join("a.pid");
     // It may not give a file to this group.
     let text = format!(
