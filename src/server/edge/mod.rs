@@ -327,10 +327,10 @@ impl Edge {
     /// Remembers that the stream was missing.
     fn missed(&self, path: &str) {
         let now = Instant::now();
-        if self.absent().len() >= limits::MAX_ABSENT_NAMES {
-            self.tidy(now);
-        }
         let mut absent = self.absent();
+        if absent.len() >= limits::MAX_ABSENT_NAMES {
+            forget_old(&mut absent, now);
+        }
         if absent.len() < limits::MAX_ABSENT_NAMES {
             absent.insert(path.to_owned(), now);
         }
@@ -339,8 +339,7 @@ impl Edge {
     /// Forgets what was missing a while ago. Few names, each somewhere among what has been given
     /// back, would keep megabytes of that from the system.
     pub fn tidy(&self, now: Instant) {
-        let mut absent = self.absent();
-        absent.retain(|_, missed| now.saturating_duration_since(*missed) < limits::ABSENT_TIME);
+        forget_old(&mut self.absent(), now);
     }
 
     fn requests(&self) -> MutexGuard<'_, HashMap<String, ClientRequest>> {
@@ -350,6 +349,10 @@ impl Edge {
     fn absent(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
         self.absent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn forget_old(absent: &mut HashMap<String, Instant>, now: Instant) {
+    absent.retain(|_, missed| now.saturating_duration_since(*missed) < limits::ABSENT_TIME);
 }
 
 /// Said once, however many edges a refusal passes.
