@@ -111,6 +111,8 @@ fn a_second_publisher_is_refused_wherever_it_comes() {
     assert_eq!(player.frames_until(8), 5);
     // A name is free once its publisher has left.
     publisher.unpublish();
+    // Its edge tells the origin so, in its own time.
+    origin.wait_log("unpublishes");
     publishing(edges[1].address(), "busy");
 }
 
