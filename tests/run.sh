@@ -21,8 +21,6 @@ max_core=1500000
 max_binary=2100000
 max_crates=35
 fuzz_seconds=6
-# Most tests wait most of the time.
-export RUST_TEST_THREADS=$((2 * $(nproc)))
 
 step() {
     printf '\n== %s\n' "$1"
